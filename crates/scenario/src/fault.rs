@@ -1,0 +1,219 @@
+//! Faults: what happens to the cluster, to whom, and when.
+
+use std::fmt;
+
+use crate::{Condition, Duration, Latency, Selector};
+
+/// One fault of a plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fault {
+    /// Names its random stream; unique in a plan. Default: `KIND-N`, N counting faults of this kind from 1.
+    pub id: String,
+    /// When it fires.
+    pub trigger: Trigger,
+    /// What it does.
+    pub kind: FaultKind,
+    /// Whether a run in which it never fired, or hit nothing, may still pass.
+    pub optional: bool,
+}
+
+/// When a fault fires, or a note is shown.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Trigger {
+    /// At this time after the start of chaos.
+    At(Duration),
+    /// Once, `after` the condition turned from false to true; armed only during chaos.
+    When {
+        /// What must turn true.
+        condition: Condition,
+        /// How much later it fires.
+        after: Duration,
+    },
+}
+
+/// What a fault does. Durations that are `None` last until the start of settle.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FaultKind {
+    /// The process dies; what it wrote stays in the page cache.
+    Crash {
+        /// Who dies.
+        node: Selector,
+        /// For how long.
+        down: Option<Duration>,
+    },
+    /// The machine loses power: unsynced pages and directory entries may be gone.
+    PowerLoss {
+        /// Who loses power.
+        node: Selector,
+        /// For how long.
+        down: Option<Duration>,
+        /// Which unsynced pages survive.
+        keep: Keep,
+    },
+    /// The process stops; its kernel still acknowledges and buffers.
+    Pause {
+        /// Who stops.
+        node: Selector,
+        /// For how long.
+        lasts: Option<Duration>,
+    },
+    /// Frames between two sets of nodes vanish.
+    Partition {
+        /// One side.
+        from: Selector,
+        /// The other side.
+        to: Selector,
+        /// Which way is cut.
+        direction: Direction,
+        /// For how long.
+        lasts: Option<Duration>,
+    },
+    /// A node is cut off from all others, clients included, both ways.
+    Isolate {
+        /// Who is cut off.
+        node: Selector,
+        /// With whom it still speaks.
+        except: Option<Selector>,
+        /// For how long.
+        lasts: Option<Duration>,
+    },
+    /// Frames take longer.
+    SlowLink {
+        /// One side.
+        from: Selector,
+        /// The other side.
+        to: Selector,
+        /// The latency instead of the network's.
+        latency: Latency,
+        /// Which way is slow.
+        direction: Direction,
+        /// For how long.
+        lasts: Option<Duration>,
+    },
+    /// All connections between two sets of nodes are reset; new ones succeed.
+    ResetConnections {
+        /// One side.
+        from: Selector,
+        /// The other side.
+        to: Selector,
+    },
+    /// One frame waits on its way; later frames of the same connection wait behind it.
+    Hold {
+        /// The API of the frame, such as `Fetch`: one of [`crate::APIS`].
+        api: String,
+        /// Who sent the request.
+        from: Selector,
+        /// Who the request is for.
+        to: Selector,
+        /// Which such frame since the fault fired, from 1.
+        nth: u32,
+        /// What it waits for.
+        until: Until,
+        /// Whether the response is held (from `to` back to `from`) instead of the request.
+        response: bool,
+    },
+}
+
+/// What a held frame waits for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Until {
+    /// So long.
+    Elapsed(Duration),
+    /// A condition to turn true, at the latest the start of settle.
+    Condition(Condition),
+}
+
+/// Which way a cut or slow link works.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Direction {
+    /// Frames from `from` to `to`.
+    Outbound,
+    /// Frames from `to` to `from`.
+    Inbound,
+    /// Both.
+    #[default]
+    Both,
+}
+
+/// Which unsynced pages survive a power loss.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keep {
+    /// Each page and directory entry by a draw.
+    #[default]
+    Random,
+    /// None of them.
+    None,
+    /// All of them.
+    All,
+}
+
+impl FaultKind {
+    /// The kind's name, as in `kind = "power-loss"`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            FaultKind::Crash { .. } => "crash",
+            FaultKind::PowerLoss { .. } => "power-loss",
+            FaultKind::Pause { .. } => "pause",
+            FaultKind::Partition { .. } => "partition",
+            FaultKind::Isolate { .. } => "isolate",
+            FaultKind::SlowLink { .. } => "slow-link",
+            FaultKind::ResetConnections { .. } => "reset-connections",
+            FaultKind::Hold { .. } => "hold",
+        }
+    }
+
+    /// How long it lasts after it fired; `None` until settle; zero if it is over at once.
+    pub fn lasts(&self) -> Option<Duration> {
+        match self {
+            FaultKind::Crash { down, .. } | FaultKind::PowerLoss { down, .. } => *down,
+            FaultKind::Pause { lasts, .. }
+            | FaultKind::Partition { lasts, .. }
+            | FaultKind::Isolate { lasts, .. }
+            | FaultKind::SlowLink { lasts, .. } => *lasts,
+            FaultKind::ResetConnections { .. } => Some(Duration::ZERO),
+            FaultKind::Hold { until: Until::Elapsed(duration), .. } => Some(*duration),
+            FaultKind::Hold { until: Until::Condition(_), .. } => None,
+        }
+    }
+}
+
+impl Direction {
+    /// Every direction with its name.
+    pub const NAMES: [(&'static str, Direction); 3] =
+        [("outbound", Direction::Outbound), ("inbound", Direction::Inbound), ("both", Direction::Both)];
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Direction::Outbound => "outbound",
+            Direction::Inbound => "inbound",
+            Direction::Both => "both",
+        })
+    }
+}
+
+impl Keep {
+    /// Every choice with its name.
+    pub const NAMES: [(&'static str, Keep); 3] =
+        [("random", Keep::Random), ("none", Keep::None), ("all", Keep::All)];
+}
+
+impl fmt::Display for Keep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Keep::Random => "random",
+            Keep::None => "none",
+            Keep::All => "all",
+        })
+    }
+}
+
+impl fmt::Display for Until {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Until::Elapsed(duration) => write!(f, "{duration}"),
+            Until::Condition(condition) => write!(f, "{condition}"),
+        }
+    }
+}
