@@ -1,1 +1,15 @@
-//! Placeholder.
+//! What a cluster looks like at an instant, folded from its events; the digest that people review; and causality.
+//!
+//! One fold serves oracles' triggers, `odradek show` and the visualizer, so that they can never disagree.
+
+mod causality;
+mod cluster;
+mod describe;
+mod digest;
+mod replica;
+
+pub use causality::{Causes, chain};
+pub use cluster::{ClientState, ClusterState, FaultState, MemberState, NodeState, PartitionState, SessionState};
+pub use describe::describe;
+pub use digest::{Chapter, Digest, DigestBuilder, Line};
+pub use replica::{BatchState, ReplicaRole, ReplicaState};

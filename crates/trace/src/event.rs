@@ -161,6 +161,16 @@ impl<'de> Deserialize<'de> for BrokerList {
     }
 }
 
+/// The name of the broker with this id: `broker-1`.
+pub fn broker_name(id: i32) -> Name {
+    Name::new(&format!("broker-{id}"))
+}
+
+/// The id of the broker with this name, if it is one.
+pub fn broker_id(node: Name) -> Option<i32> {
+    node.as_str().strip_prefix("broker-")?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

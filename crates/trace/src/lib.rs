@@ -10,7 +10,7 @@ mod kind;
 mod name;
 mod recorder;
 
-pub use event::{BrokerList, Event, EventId, Partition};
+pub use event::{BrokerList, Event, EventId, Partition, broker_id, broker_name};
 pub use file::{Header, SCHEMA_VERSION, TraceError, TraceReader, TraceWriter};
 pub use fingerprint::Fingerprint;
 pub use kind::{

@@ -41,12 +41,15 @@ macro_rules! apis {
                 },)* }
             }
 
-            pub(super) fn request_header_version(self, version: i16) -> i16 {
-                match self { $(Self::$name => <$request as Body>::header_version(version),)* }
+            /// Whether the request at this version has header 2 and so tagged fields and compact lengths (KIP-482).
+            pub(super) fn request_is_flexible(self, version: i16) -> bool {
+                match self { $(Self::$name => <$request as Body>::header_version(version) == 2,)* }
             }
 
-            pub(super) fn response_header_version(self, version: i16) -> i16 {
-                match self { $(Self::$name => <$response as Body>::header_version(version),)* }
+            /// Whether the response at this version has header 1, with tagged fields: always flexible, though an
+            /// ApiVersions response is flexible without it.
+            pub(super) fn response_has_tags(self, version: i16) -> bool {
+                match self { $(Self::$name => <$response as Body>::header_version(version) == 1,)* }
             }
         }
 
@@ -79,7 +82,8 @@ macro_rules! apis {
             }
 
             pub(super) fn read(api: Api, bytes: Bytes, version: i16) -> Result<Self, Malformed> {
-                match api { $(Api::$name => <$request as Body>::read(bytes, version).map(Self::$name),)* }
+                let flexible = api.request_is_flexible(version);
+                match api { $(Api::$name => <$request as Body>::read(bytes, version, flexible).map(Self::$name),)* }
             }
         }
 
@@ -98,7 +102,8 @@ macro_rules! apis {
             }
 
             pub(super) fn read(api: Api, bytes: Bytes, version: i16) -> Result<Self, Malformed> {
-                match api { $(Api::$name => <$response as Body>::read(bytes, version).map(Self::$name),)* }
+                let flexible = api.response_has_tags(version);
+                match api { $(Api::$name => <$response as Body>::read(bytes, version, flexible).map(Self::$name),)* }
             }
         }
 

@@ -21,8 +21,8 @@ pub(crate) trait Body: Sized {
     /// Appends the body.
     fn write(&self, writer: &mut Writer, version: i16) -> Result<(), EncodeError>;
 
-    /// Reads the body; bytes left over are ignored.
-    fn read(bytes: Bytes, version: i16) -> Result<Self, Malformed>;
+    /// Reads the body; bytes left over are ignored. `flexible` if the version has compact lengths only (KIP-482).
+    fn read(bytes: Bytes, version: i16, flexible: bool) -> Result<Self, Malformed>;
 }
 
 impl<T: Encodable + Decodable + HeaderVersion + Message> Body for T {
@@ -40,13 +40,7 @@ impl<T: Encodable + Decodable + HeaderVersion + Message> Body for T {
         self.encode(&mut writer.bytes, version).map_err(|error| EncodeError::Field(error.to_string()))
     }
 
-    fn read(bytes: Bytes, version: i16) -> Result<Self, Malformed> {
-        // A flexible response has header 1, a flexible request header 2, and every request at least header 1: where
-        // this test cannot tell (responses aside, none), the second pass costs time, not safety.
-        let flexible = <T as HeaderVersion>::header_version(version) == FLEXIBLE_REQUEST;
+    fn read(bytes: Bytes, version: i16, flexible: bool) -> Result<Self, Malformed> {
         guard::decode(bytes, version, flexible)
     }
 }
-
-/// Header version of flexible requests.
-pub(crate) const FLEXIBLE_REQUEST: i16 = 2;

@@ -6,7 +6,6 @@ use kafka_protocol::protocol::StrBytes;
 use thiserror::Error;
 
 use super::apis::{Api, Request, Response};
-use super::body::FLEXIBLE_REQUEST;
 use super::error::ErrorCode;
 use super::versions;
 use crate::codec::{Malformed, Reader, Writer};
@@ -102,7 +101,7 @@ pub fn encode_request(header: &RequestHeader, request: &Request) -> Result<Bytes
     writer.i16(version);
     writer.i32(header.correlation_id);
     writer.nullable_string(client_id);
-    if api.request_header_version(version) == FLEXIBLE_REQUEST {
+    if api.request_is_flexible(version) {
         writer.tagged_fields();
     }
     request.write(&mut writer, version)?;
@@ -124,7 +123,7 @@ pub fn encode_response(
     let mut writer = Writer::with_capacity(PREFIX + 5 + response.size(api_version));
     writer.i32(0);
     writer.i32(correlation_id);
-    if api.response_header_version(api_version) > 0 {
+    if api.response_has_tags(api_version) {
         writer.tagged_fields();
     }
     response.write(&mut writer, api_version)?;
@@ -157,7 +156,7 @@ pub fn decode_request(frame: Bytes) -> Result<(RequestHeader, Request), RequestE
         return Err(RequestError::UnsupportedVersion(header));
     }
     header.client_id = reader.nullable_string().map_err(unparseable("header"))?;
-    if api.request_header_version(header.api_version) == FLEXIBLE_REQUEST {
+    if api.request_is_flexible(header.api_version) {
         reader.tagged_fields().map_err(unparseable("header"))?;
     }
     let request =
@@ -176,7 +175,7 @@ pub fn decode_response(api_key: i16, api_version: i16, frame: Bytes) -> Result<(
         .ok_or(unparseable(Malformed("not an API version we speak")))?;
     let mut reader = Reader::new(strip(frame).map_err(unparseable)?);
     let correlation_id = reader.i32().map_err(unparseable)?;
-    if api.response_header_version(api_version) > 0 {
+    if api.response_has_tags(api_version) {
         reader.tagged_fields().map_err(unparseable)?;
     }
     let body = reader.rest();

@@ -12,6 +12,7 @@ mod guard;
 mod names;
 pub mod versions;
 
+pub(crate) use body::Body;
 pub use apis::{Api, Request, Response};
 pub use codec::{
     EncodeError, RequestError, RequestHeader, ResponseError, decode_request, decode_response, encode_request,

@@ -1,0 +1,79 @@
+//! What the grammar has and the simulator does not build yet: refused by name, never ignored.
+//!
+//! This is the one list of refusals. Whoever builds a feature deletes its line.
+
+use crate::settings::{Scope, Setting};
+
+/// Parts of the grammar.
+pub(crate) const UNSUPPORTED_FEATURES: &[(&str, &str)] = &[
+    ("chaos", "random faults (`[chaos]`) are"),
+    ("variant", "variants (`[[variant]]`) are"),
+    ("processor", "processors (`[[processor]]`) are"),
+    ("reseed", "reseeding (`[[reseed]]`) is"),
+    ("group", "consumer groups are"),
+    ("commit", "committing offsets is"),
+    ("controllers", "KRaft (`controllers`) is"),
+];
+
+/// Fault kinds.
+pub(crate) const UNSUPPORTED_FAULTS: &[&str] = &[
+    "replace-disk",
+    "flap",
+    "swizzle",
+    "lossy-link",
+    "bit-rot",
+    "slow-disk",
+    "stall-disk",
+    "full-disk",
+    "disk-error",
+    "clock",
+    "rolling-restart",
+    "reassign",
+    "elect-preferred",
+    "add-partitions",
+    "delete-topic",
+    "set-config",
+    "add-member",
+    "remove-member",
+    "slow-consumer",
+    "kill-client",
+];
+
+/// Settings by scope; a name that ends in `*` stands for all that start so.
+pub(crate) const UNSUPPORTED_SETTINGS: &[(Scope, &str)] = &[
+    // Transactions
+    (Scope::Broker, "transaction*"),
+    (Scope::Producer, "transaction*"),
+    (Scope::Consumer, "isolation.level"),
+    // Groups
+    (Scope::Broker, "group.*"),
+    (Scope::Broker, "offsets.*"),
+    (Scope::Consumer, "group.*"),
+    (Scope::Consumer, "session.timeout.ms"),
+    (Scope::Consumer, "heartbeat.interval.ms"),
+    (Scope::Consumer, "max.poll.interval.ms"),
+    (Scope::Consumer, "enable.auto.commit"),
+    (Scope::Consumer, "auto.commit.interval.ms"),
+    (Scope::Consumer, "partition.assignment.strategy"),
+];
+
+/// The sentence that refuses a part of the grammar, if it is not built.
+pub(crate) fn feature(name: &str) -> Option<String> {
+    let (_, what) = UNSUPPORTED_FEATURES.iter().find(|(feature, _)| *feature == name)?;
+    Some(format!("{what} not supported yet"))
+}
+
+/// The sentence that refuses a fault kind, if it is not built.
+pub(crate) fn fault(kind: &str) -> Option<String> {
+    UNSUPPORTED_FAULTS.contains(&kind).then(|| format!("fault kind `{kind}` is not supported yet"))
+}
+
+/// The sentence that refuses a setting, if it is not built.
+pub(crate) fn setting(setting: &Setting) -> Option<String> {
+    let matches = |pattern: &str| match pattern.strip_suffix('*') {
+        Some(prefix) => setting.name.starts_with(prefix),
+        None => setting.name == pattern,
+    };
+    let refused = UNSUPPORTED_SETTINGS.iter().any(|(scope, pattern)| *scope == setting.scope && matches(pattern));
+    refused.then(|| format!("{} setting `{}` is not supported yet", setting.scope.name(), setting.name))
+}
