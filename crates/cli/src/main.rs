@@ -1,2 +1,5 @@
-//! The command line.
-fn main() {}
+//! The binary `odradek`.
+
+fn main() -> std::process::ExitCode {
+    odradek_cli::main()
+}

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use indexmap::IndexMap;
 
 use crate::{
-    Bandwidth, Condition, Config, Distribution, Duration, Fault, Latency, Range, Rate, Ratio, Size, Trigger,
+    Bandwidth, Condition, Config, Distribution, Duration, Latency, Range, Rate, Ratio, Size, Trigger,
 };
 
 /// The schema version of scenarios and plans that this crate reads.

@@ -1,1 +1,21 @@
-//! Placeholder.
+//! Runs a plan: builds the world, injects faults, drives services, feeds oracles, judges.
+//!
+//! [`run_plan`] is the one entry. A plan decides its run bit for bit; the outcome carries the fingerprint that proves it.
+
+mod check;
+mod expectation;
+mod faults;
+mod judge;
+mod nodes;
+mod outcome;
+mod run;
+mod scan;
+mod services;
+mod table;
+mod triggers;
+mod view;
+
+pub use check::{Divergence, first_divergence};
+pub use outcome::{Outcome, Records, RunRecord, Verdict, ViolationRecord};
+pub use run::{RunError, RunOptions, run_plan};
+pub use table::tables;

@@ -97,19 +97,25 @@ pub struct ClientState {
     pub polled: u64,
     /// Records processed, repeats included.
     pub processed: u64,
-    /// Per partition: the offset after the last record polled.
-    pub positions: BTreeMap<Partition, i64>,
-    /// Per partition: since when (ns) a record has waited for its acknowledgement, and how many wait.
-    pub waiting: BTreeMap<Partition, Waiting>,
+    /// The same by partition.
+    pub partitions: BTreeMap<Partition, ClientPartition>,
 }
 
-/// Records of one producer and partition that wait for their outcome.
+/// What a client did with one partition.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Waiting {
-    /// How many wait.
-    pub count: u64,
-    /// When the last outcome came, or the first of them was sent (ns).
-    pub since: u64,
+pub struct ClientPartition {
+    /// Records acknowledged.
+    pub acked: u64,
+    /// Records polled, repeats included.
+    pub polled: u64,
+    /// The offset after the last record polled; `None` before the first.
+    pub position: Option<i64>,
+    /// The offset after the last record processed.
+    pub processed_to: i64,
+    /// Records sent that have no outcome yet.
+    pub waiting: u64,
+    /// While some wait: when the last acknowledgement came, or the first of them was sent (ns).
+    pub waiting_since: u64,
 }
 
 /// All that one would want to see of a cluster at an instant.
@@ -327,40 +333,41 @@ impl ClusterState {
 
     fn apply_client(&mut self, event: &Event) {
         let kind = &event.kind;
+        let Some(partition) = client_partition(kind) else { return };
+        let client = self.clients.entry(event.node).or_default();
+        let own = client.partitions.entry(partition).or_default();
         match kind {
-            EventKind::RecordSent { partition, .. } => {
-                let client = self.clients.entry(event.node).or_default();
+            EventKind::RecordSent { .. } => {
                 client.sent += 1;
-                let waiting = client.waiting.entry(*partition).or_default();
-                if waiting.count == 0 {
-                    waiting.since = event.at;
+                if own.waiting == 0 {
+                    own.waiting_since = event.at;
                 }
-                waiting.count += 1;
+                own.waiting += 1;
             }
-            EventKind::RecordAcked { partition, .. }
-            | EventKind::RecordFailed { partition, .. }
-            | EventKind::RecordUnknown { partition, .. } => {
-                let client = self.clients.entry(event.node).or_default();
-                match kind {
-                    EventKind::RecordAcked { .. } => client.acked += 1,
-                    EventKind::RecordFailed { .. } => client.failed += 1,
-                    _ => client.unknown += 1,
-                }
-                let waiting = client.waiting.entry(*partition).or_default();
-                waiting.count = waiting.count.saturating_sub(1);
-                if matches!(kind, EventKind::RecordAcked { .. }) {
-                    waiting.since = event.at;
-                }
+            EventKind::RecordAcked { .. } => {
+                client.acked += 1;
+                own.acked += 1;
+                own.waiting = own.waiting.saturating_sub(1);
+                own.waiting_since = event.at;
             }
-            EventKind::RecordPolled { partition, offset, .. } => {
-                let client = self.clients.entry(event.node).or_default();
+            EventKind::RecordFailed { .. } => {
+                client.failed += 1;
+                own.waiting = own.waiting.saturating_sub(1);
+            }
+            EventKind::RecordUnknown { .. } => {
+                client.unknown += 1;
+                own.waiting = own.waiting.saturating_sub(1);
+            }
+            EventKind::RecordPolled { offset, .. } => {
                 client.polled += 1;
-                client.positions.insert(*partition, offset + 1);
+                own.polled += 1;
+                own.position = Some(offset + 1);
             }
-            EventKind::PositionReset { partition, to, .. } => {
-                self.clients.entry(event.node).or_default().positions.insert(*partition, *to);
+            EventKind::PositionReset { to, .. } => own.position = Some(*to),
+            EventKind::RecordProcessed { offset, .. } => {
+                client.processed += 1;
+                own.processed_to = offset + 1;
             }
-            EventKind::RecordProcessed { .. } => self.clients.entry(event.node).or_default().processed += 1,
             _ => {}
         }
     }
@@ -384,6 +391,20 @@ fn replica_partition(kind: &EventKind) -> Option<Partition> {
         | EventKind::LogStartMoved { partition, .. }
         | EventKind::Flushed { partition, .. }
         | EventKind::HighWatermarkMoved { partition, .. } => Some(*partition),
+        _ => None,
+    }
+}
+
+/// The partition of an event that a producer or consumer emitted.
+fn client_partition(kind: &EventKind) -> Option<Partition> {
+    match kind {
+        EventKind::RecordSent { partition, .. }
+        | EventKind::RecordAcked { partition, .. }
+        | EventKind::RecordFailed { partition, .. }
+        | EventKind::RecordUnknown { partition, .. }
+        | EventKind::RecordPolled { partition, .. }
+        | EventKind::RecordProcessed { partition, .. }
+        | EventKind::PositionReset { partition, .. } => Some(*partition),
         _ => None,
     }
 }

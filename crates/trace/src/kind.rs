@@ -142,7 +142,7 @@ impl std::hash::Hash for Text {
 }
 
 /// What happened.
-#[derive(Clone, PartialEq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Hash, Debug, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantNames)]
 pub enum EventKind {
     // ---- the run
     /// A phase began.
@@ -684,4 +684,16 @@ pub enum EventKind {
         /// One plain sentence with the evidence.
         summary: Box<str>,
     },
+}
+
+impl EventKind {
+    /// The kind's name, as it stands in a trace file: `LeadershipDecided`.
+    pub fn name(&self) -> &'static str {
+        self.into()
+    }
+
+    /// The names of all kinds.
+    pub fn names() -> &'static [&'static str] {
+        <EventKind as strum::VariantNames>::VARIANTS
+    }
 }

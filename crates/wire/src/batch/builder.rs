@@ -2,8 +2,8 @@
 
 use bytes::{BufMut, Bytes};
 
-use super::header::{HEADER_LENGTH, LOG_OVERHEAD, NO_SEQUENCE, flag, store_crc};
 use super::BatchHeader;
+use super::header::{HEADER_LENGTH, LOG_OVERHEAD, NO_SEQUENCE, flag, store_crc};
 use crate::codec::{Writer, varlong_length};
 
 /// An uncompressed batch under construction. Producer id, epoch and sequence may be set at any time before the end,
@@ -116,7 +116,10 @@ impl BatchBuilder {
             + bytes_length(key)
             + bytes_length(value)
             + varlong_length(headers.len() as i64)
-            + headers.iter().map(|(key, value)| bytes_length(Some(key.as_bytes())) + bytes_length(*value)).sum::<usize>();
+            + headers
+                .iter()
+                .map(|(key, value)| bytes_length(Some(key.as_bytes())) + bytes_length(*value))
+                .sum::<usize>();
         let writer = &mut self.writer;
         writer.bytes.reserve(length + 5);
         writer.varint(i32::try_from(length).expect("a record is under 2 GiB"));

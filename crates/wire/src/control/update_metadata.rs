@@ -166,11 +166,7 @@ impl Structure for UpdateMetadataBroker {
     }
 
     fn get(reader: &mut Reader) -> Result<Self, Malformed> {
-        Ok(Self {
-            id: reader.i32()?,
-            endpoints: reader.compact_array(get)?,
-            rack: reader.compact_nullable_string()?,
-        })
+        Ok(Self { id: reader.i32()?, endpoints: reader.compact_array(get)?, rack: reader.compact_nullable_string()? })
     }
 }
 

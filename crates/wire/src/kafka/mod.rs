@@ -12,8 +12,8 @@ mod guard;
 mod names;
 pub mod versions;
 
-pub(crate) use body::Body;
 pub use apis::{Api, Request, Response};
+pub(crate) use body::Body;
 pub use codec::{
     EncodeError, RequestError, RequestHeader, ResponseError, decode_request, decode_response, encode_request,
     encode_response, unsupported_api_versions,

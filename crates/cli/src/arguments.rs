@@ -1,0 +1,233 @@
+//! What can be said on the command line.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Run a whole Kafka cluster under seeded faults, and see what was lost.
+#[derive(Parser)]
+#[command(name = "odradek", version, about, max_term_width = 100)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Run scenarios under one seed; tell the story and the verdict.
+    Run(Run),
+    /// Check a scenario and print its resolved timeline; run nothing.
+    Plan(Plan),
+    /// Run again what a run directory or a plan holds; compare verdict and fingerprint.
+    Replay(Replay),
+    /// Check determinism: the same seed in two processes.
+    Check(Check),
+    /// Look into a trace.
+    Show(Show),
+    /// List the scenarios of this folder.
+    Scenarios,
+    /// Write a commented scenario to begin with.
+    New(New),
+    /// Explain a fault, oracle, flaw, setting, selector or condition.
+    Explain(Explain),
+    /// List the catalogue of historical flaws.
+    Flaws,
+    /// Runs plans that come on standard input, one JSON object a line.
+    #[command(hide = true)]
+    Worker,
+}
+
+/// Settings that change a scenario from outside.
+#[derive(Args, Clone, Default)]
+pub struct Changes {
+    /// Set a value by its path, such as topic.orders.partitions=6 (repeatable).
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
+    /// Switch the scenario's flaws off and apply its [control] settings.
+    #[arg(long)]
+    pub without_flaws: bool,
+}
+
+/// `odradek run`
+#[derive(Args)]
+pub struct Run {
+    /// Scenario or plan files.
+    #[arg(required = true, value_name = "SCENARIO")]
+    pub scenarios: Vec<PathBuf>,
+    /// The seed; a plan brings its own.
+    #[arg(long, value_parser = seed)]
+    pub seed: Option<u64>,
+    /// The variant to run.
+    #[arg(long)]
+    pub variant: Option<String>,
+    /// Where to write the run, instead of runs/SCENARIO/SEED.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// How much of the trace to keep.
+    #[arg(long, value_enum, default_value_t = TraceMode::Full)]
+    pub trace: TraceMode,
+    /// Another order of scheduling for the same seed.
+    #[arg(long, value_parser = seed, value_name = "N")]
+    pub schedule_seed: Option<u64>,
+    #[command(flatten)]
+    pub changes: Changes,
+    /// Print one JSON object a run instead of text.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How much of a trace is kept.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum TraceMode {
+    /// Nothing.
+    None,
+    /// The last 65,536 events.
+    Ring,
+    /// Everything.
+    Full,
+}
+
+impl From<TraceMode> for trace::Mode {
+    fn from(mode: TraceMode) -> trace::Mode {
+        match mode {
+            TraceMode::None => trace::Mode::None,
+            TraceMode::Ring => trace::Mode::Ring,
+            TraceMode::Full => trace::Mode::Full,
+        }
+    }
+}
+
+/// `odradek plan`
+#[derive(Args)]
+pub struct Plan {
+    /// A scenario or plan file.
+    pub scenario: PathBuf,
+    /// The seed; a plan brings its own.
+    #[arg(long, value_parser = seed)]
+    pub seed: Option<u64>,
+    #[command(flatten)]
+    pub changes: Changes,
+    /// Print the plan itself, as TOML that `run` accepts.
+    #[arg(long)]
+    pub toml: bool,
+}
+
+/// `odradek replay`
+#[derive(Args)]
+pub struct Replay {
+    /// A run directory, or a plan file.
+    #[arg(value_name = "DIR|PLAN")]
+    pub what: PathBuf,
+}
+
+/// `odradek check`
+#[derive(Args)]
+pub struct Check {
+    /// A scenario or plan file.
+    pub scenario: PathBuf,
+    /// The seeds, the last excluded.
+    #[arg(long, value_name = "A..B", value_parser = seeds, default_value = "1..4")]
+    pub seeds: Range<u64>,
+    #[command(flatten)]
+    pub changes: Changes,
+}
+
+/// `odradek show`
+#[derive(Args)]
+pub struct Show {
+    /// A trace file.
+    pub trace: PathBuf,
+    /// Print the cluster's state at this time, such as 12.5s.
+    #[arg(long, value_name = "T", value_parser = time)]
+    pub at: Option<u64>,
+    /// List events from this time on.
+    #[arg(long, value_name = "T", value_parser = time)]
+    pub from: Option<u64>,
+    /// List events before this time.
+    #[arg(long, value_name = "T", value_parser = time)]
+    pub to: Option<u64>,
+    /// List events of this node.
+    #[arg(long)]
+    pub node: Option<String>,
+    /// List events of this kind, such as LeadershipDecided.
+    #[arg(long)]
+    pub kind: Option<String>,
+    /// Tell why: from an event id, or violation:1, back to the fault.
+    #[arg(long, value_name = "EVENT|violation:N")]
+    pub why: Option<String>,
+}
+
+/// `odradek new`
+#[derive(Args)]
+pub struct New {
+    /// The scenario's name; scenarios/NAME.toml is written.
+    pub name: String,
+}
+
+/// `odradek explain`
+#[derive(Args)]
+pub struct Explain {
+    /// A word; without one, all words are listed.
+    pub word: Option<String>,
+}
+
+/// A seed: 0 to 2^53, so that JSON carries it exactly.
+fn seed(text: &str) -> Result<u64, String> {
+    let seed: u64 = text.parse().map_err(|_| format!("`{text}` is no seed: want a number from 0 to 2^53"))?;
+    if seed < scenario::SEED_LIMIT { Ok(seed) } else { Err(format!("{seed} is no seed: want a number below 2^53")) }
+}
+
+/// Seeds `A..B`, B excluded.
+fn seeds(text: &str) -> Result<Range<u64>, String> {
+    let (from, to) = text.split_once("..").ok_or_else(|| format!("`{text}` is no range of seeds: want A..B"))?;
+    let (from, to) = (seed(from)?, seed(to)?);
+    if from < to { Ok(from..to) } else { Err(format!("{from}..{to} holds no seed: B is excluded and must be larger")) }
+}
+
+/// A time such as `12.5s`, `300ms` or `1m`, in nanoseconds.
+fn time(text: &str) -> Result<u64, String> {
+    let wrong = || format!("`{text}` is no time: want a number with a unit, such as 12.5s, 300ms or 1m");
+    let digits = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(wrong)?;
+    let (number, unit) = text.split_at(digits);
+    let scale = match unit {
+        "ns" => 1.0,
+        "us" => 1e3,
+        "ms" => 1e6,
+        "s" => 1e9,
+        "m" => 60e9,
+        _ => return Err(wrong()),
+    };
+    let number: f64 = number.parse().map_err(|_| wrong())?;
+    if number.is_finite() && number >= 0.0 { Ok((number * scale) as u64) } else { Err(wrong()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn seeds_exclude_their_end_and_are_never_empty() {
+        assert_eq!(seeds("0..20").unwrap(), 0..20);
+        for wrong in ["5", "5..5", "6..5", "a..b", "0..9007199254740993"] {
+            assert!(seeds(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn times_need_a_unit() {
+        assert_eq!(time("12.5s").unwrap(), 12_500_000_000);
+        assert_eq!(time("300ms").unwrap(), 300_000_000);
+        for wrong in ["12", "s", "-1s", "1 parsec", "NaNs"] {
+            assert!(time(wrong).is_err(), "{wrong}");
+        }
+    }
+}

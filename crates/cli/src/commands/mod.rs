@@ -1,0 +1,42 @@
+//! The commands, one file each.
+
+pub mod check;
+pub mod explain;
+pub mod flaws;
+pub mod new;
+pub mod plan;
+pub mod replay;
+pub mod run;
+pub mod scenarios;
+pub mod show;
+
+/// How a person on this terminal calls this program, so that printed commands work as printed.
+pub fn program() -> String {
+    if std::env::var_os("CARGO").is_some() {
+        let release = if cfg!(debug_assertions) { "" } else { " --release" };
+        return format!("cargo run{release} --");
+    }
+    std::env::args().next().unwrap_or_else(|| "odradek".into())
+}
+
+/// An argument as a shell takes it.
+pub fn quoted(argument: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
+    if !argument.is_empty() && argument.chars().all(plain) {
+        argument.to_owned()
+    } else {
+        format!("'{}'", argument.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn arguments_survive_a_shell() {
+        assert_eq!(quoted("scenarios/mail.toml"), "scenarios/mail.toml");
+        assert_eq!(quoted("topic.email.config={a = 1}"), "'topic.email.config={a = 1}'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+    }
+}

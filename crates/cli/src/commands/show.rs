@@ -1,0 +1,174 @@
+//! `odradek show`: look into a trace.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use state::{Causes, ClusterState, ReplicaRole, describe};
+use trace::{Event, EventId, EventKind, Header};
+
+use crate::Status;
+use crate::arguments::Show;
+use crate::failure::Failure;
+use crate::input;
+
+/// Shows what was asked for; without a question, an overview.
+pub fn show(arguments: &Show) -> Result<Status, Failure> {
+    let (header, events) = input::trace(&arguments.trace)?;
+    let mut out = std::io::stdout().lock();
+    let lists = arguments.from.is_some()
+        || arguments.to.is_some()
+        || arguments.node.is_some()
+        || arguments.kind.is_some();
+    if let Some(what) = &arguments.why {
+        why(&mut out, &events, what)?;
+    } else if let Some(at) = arguments.at {
+        let mut state = ClusterState::default();
+        events.iter().take_while(|event| event.at <= at).for_each(|event| state.apply(event));
+        print_state(&mut out, &state, at)?;
+    } else if !lists {
+        overview(&mut out, &header, &events)?;
+    }
+    if lists {
+        list(&mut out, arguments, &events)?;
+    }
+    Ok(Status::Good)
+}
+
+/// An event on one line.
+pub fn line(event: &Event) -> String {
+    let seconds = event.at as f64 / 1e9;
+    format!("{:>8} {seconds:>12.6}s {:<18} {} (because of {})", event.id, event.node, describe(&event.kind), event.cause)
+}
+
+fn overview(out: &mut impl Write, header: &Header, events: &[Event]) -> Result<(), Failure> {
+    writeln!(out, "{}, seed {}; odradek {} ({})", header.scenario, header.seed, header.version, header.commit)?;
+    let seconds = events.last().map_or(0.0, |event| event.at as f64 / 1e9);
+    writeln!(out, "{} events over {seconds:.3} simulated seconds", events.len())?;
+    if header.dropped > 0 {
+        writeln!(out, "{} events before them were not kept", header.dropped)?;
+    }
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    events.iter().for_each(|event| *counts.entry(event.kind.name()).or_default() += 1);
+    writeln!(out)?;
+    for (kind, count) in &counts {
+        writeln!(out, "{count:>9} {kind}")?;
+    }
+    writeln!(out)?;
+    let tells = |event: &&Event| {
+        matches!(
+            event.kind,
+            EventKind::PhaseBegan { .. }
+                | EventKind::FaultBegan { .. }
+                | EventKind::FaultEnded { .. }
+                | EventKind::FaultWithoutEffect { .. }
+                | EventKind::NodePanicked { .. }
+                | EventKind::Violation { .. }
+        )
+    };
+    for event in events.iter().filter(tells) {
+        writeln!(out, "{}", line(event))?;
+    }
+    writeln!(out, "\nask further with --at T, --from T --to T, --node N, --kind K, --why EVENT or --why violation:1")?;
+    Ok(())
+}
+
+fn list(out: &mut impl Write, arguments: &Show, events: &[Event]) -> Result<(), Failure> {
+    if let Some(kind) = &arguments.kind
+        && !EventKind::names().contains(&kind.as_str())
+    {
+        let nearest = EventKind::names().iter().max_by(|a, b| {
+            let likeness = |name: &str| strsim::jaro_winkler(&name.to_lowercase(), &kind.to_lowercase());
+            likeness(a).total_cmp(&likeness(b))
+        });
+        let nearest = nearest.expect("there are kinds");
+        return Err(Failure::input(format!("error: --kind {kind}: no such kind of event; did you mean `{nearest}`?")));
+    }
+    if let Some(node) = &arguments.node
+        && !events.iter().any(|event| event.node.as_str() == node)
+    {
+        let nodes: std::collections::BTreeSet<_> = events.iter().map(|event| event.node).collect();
+        let nodes: Vec<_> = nodes.iter().map(|node| node.as_str()).collect();
+        return Err(Failure::input(format!("error: --node {node}: the trace has no such node, only {}", nodes.join(", "))));
+    }
+    let wanted = |event: &&Event| {
+        arguments.from.is_none_or(|from| event.at >= from)
+            && arguments.to.is_none_or(|to| event.at < to)
+            && arguments.node.as_ref().is_none_or(|node| event.node.as_str() == node)
+            && arguments.kind.as_ref().is_none_or(|kind| event.kind.name() == kind)
+    };
+    for event in events.iter().filter(wanted) {
+        writeln!(out, "{}", line(event))?;
+    }
+    Ok(())
+}
+
+/// Prints the causal chain, the effect first.
+fn why(out: &mut impl Write, events: &[Event], what: &str) -> Result<(), Failure> {
+    let of = match what.strip_prefix("violation:") {
+        Some(number) => {
+            let violations: Vec<_> =
+                events.iter().filter(|event| matches!(event.kind, EventKind::Violation { .. })).collect();
+            let place = number.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+            let found = place.and_then(|place| violations.get(place));
+            found
+                .ok_or_else(|| {
+                    let count = violations.len();
+                    Failure::input(format!("error: --why {what}: the trace holds {count} violations, numbered from 1"))
+                })?
+                .id
+        }
+        None => {
+            let number = what.parse().map_err(|_| {
+                Failure::input(format!("error: --why {what}: want an event's number, or violation:N"))
+            })?;
+            EventId(number)
+        }
+    };
+    let chain = Causes::new(events).why(of);
+    if chain.is_empty() {
+        return Err(Failure::input(format!("error: --why {what}: the trace does not hold this event")));
+    }
+    for event in chain {
+        writeln!(out, "{}", line(event))?;
+    }
+    Ok(())
+}
+
+fn print_state(out: &mut impl Write, state: &ClusterState, at: u64) -> Result<(), Failure> {
+    let phase = state.phase.map_or("before the start".to_owned(), |(phase, _)| format!("{phase:?}").to_lowercase());
+    writeln!(out, "at {:.6}s ({phase}), after event {}", at as f64 / 1e9, state.last)?;
+    let controller = state.controller.map_or("none".to_owned(), |(name, epoch)| format!("{name} (epoch {epoch})"));
+    let leader = state.zookeeper_leader().map_or("none", |name| name.as_str());
+    writeln!(out, "controller {controller}; Zab leader {leader}; {} sessions", state.sessions.len())?;
+    for (name, node) in state.nodes.iter().filter(|(_, node)| !node.up || node.paused) {
+        writeln!(out, "{name} is {}", if node.up { "paused" } else { "down" })?;
+    }
+    for (name, fault) in state.faults.iter().filter(|(_, fault)| fault.ended.is_none()) {
+        writeln!(out, "fault {name}: {} {} since {:.3}s", fault.kind, fault.target, fault.began as f64 / 1e9)?;
+    }
+    for (partition, it) in &state.partitions {
+        let leader = it.leader.map_or("none".to_owned(), |id| id.to_string());
+        writeln!(out, "\n{partition}  leader {leader}, epoch {}, ISR {} of {}", it.leader_epoch, it.isr, it.assignment)?;
+        for (id, replica) in &it.replicas {
+            let role = match replica.role {
+                ReplicaRole::Offline => "offline".to_owned(),
+                ReplicaRole::Leader => "leads".to_owned(),
+                ReplicaRole::Follower(leader) => format!("follows {leader}"),
+            };
+            writeln!(
+                out,
+                "   broker-{id:<3} {role:<10} epoch {:<3} log {}..{}, high watermark {}, fsynced below {}",
+                replica.leader_epoch, replica.log_start, replica.log_end, replica.high_watermark, replica.recovery_point
+            )?;
+        }
+    }
+    writeln!(out)?;
+    for (name, client) in &state.clients {
+        writeln!(
+            out,
+            "{name}: sent {}, acknowledged {}, failed {}, unknown {}, polled {}, processed {}",
+            client.sent, client.acked, client.failed, client.unknown, client.polled, client.processed
+        )?;
+    }
+    Ok(())
+}

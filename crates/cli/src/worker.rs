@@ -1,0 +1,183 @@
+//! Worker processes: a run that loops can be killed, an abort is a verdict, and leaks end with the process.
+//!
+//! The protocol is one JSON object a line: a [`Job`] in, a [`Reply`] out.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use scenario::Plan;
+use serde::{Deserialize, Serialize};
+use sim::{Outcome, RunOptions, RunRecord};
+use trace::{Header, Mode, SCHEMA_VERSION, TraceWriter};
+
+use crate::Status;
+use crate::failure::Failure;
+
+/// The commit this program was built from.
+pub const COMMIT: &str = env!("ODRADEK_COMMIT");
+
+/// After so many runs a worker is replaced: madsim leaks 0.3 MB a runtime.
+const RECYCLE: u32 = 200;
+
+/// A plan to run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Job {
+    /// The plan as TOML.
+    pub plan: String,
+    /// How much of the trace to keep.
+    pub trace: Mode,
+    /// Where to write it.
+    pub trace_file: Option<PathBuf>,
+    /// The variant's name.
+    pub variant: Option<String>,
+    /// The command that repeats the run.
+    pub again: String,
+}
+
+/// What a run came to, without its events.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// The record.
+    pub record: RunRecord,
+    /// The story, with times.
+    pub story: String,
+    /// The digest, without.
+    pub digest: String,
+    /// The tables.
+    pub tables: String,
+}
+
+#[derive(Serialize, Deserialize)]
+enum Reply {
+    Done(Box<Report>),
+    Broke(String),
+}
+
+/// `odradek worker`: runs what comes on standard input until it ends.
+pub fn serve() -> Result<Status, Failure> {
+    let mut out = io::stdout().lock();
+    for line in io::stdin().lock().lines() {
+        let line = line.map_err(|error| Failure::input(format!("error: cannot read a job: {error}")))?;
+        let job: Job = serde_json::from_str(&line)
+            .map_err(|error| Failure::input(format!("error: standard input: not a job: {error}")))?;
+        let reply = match perform(&job) {
+            Ok(report) => Reply::Done(Box::new(report)),
+            Err(reason) => Reply::Broke(reason),
+        };
+        serde_json::to_writer(&mut out, &reply).map_err(io::Error::from)?;
+        out.write_all(b"\n")?;
+        out.flush()?;
+    }
+    Ok(Status::Good)
+}
+
+fn perform(job: &Job) -> Result<Report, String> {
+    let plan = Plan::parse("plan.toml", &job.plan).map_err(|error| error.to_string())?;
+    let options = RunOptions { trace: job.trace, variant: job.variant.clone(), again: job.again.clone() };
+    let began = Instant::now();
+    let mut outcome = sim::run_plan(&plan, &options).map_err(|error| error.to_string())?;
+    outcome.record.wall_seconds = began.elapsed().as_secs_f64();
+    if let Some(path) = &job.trace_file {
+        write_trace(path, &plan, &outcome).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    }
+    Ok(Report {
+        story: outcome.digest.render(true),
+        digest: outcome.digest.render(false),
+        tables: outcome.tables,
+        record: outcome.record,
+    })
+}
+
+fn write_trace(path: &Path, plan: &Plan, outcome: &Outcome) -> io::Result<()> {
+    let header = Header {
+        format: Header::FORMAT.into(),
+        schema: SCHEMA_VERSION,
+        scenario: plan.name.clone(),
+        seed: plan.seed,
+        plan: plan.to_toml(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        commit: COMMIT.into(),
+        dropped: outcome.record.events - outcome.events.len() as u64,
+    };
+    let compressed = path.extension().is_some_and(|extension| extension == "zst");
+    let mut writer = TraceWriter::new(fs::File::create(path)?, &header, compressed)?;
+    outcome.events.iter().try_for_each(|event| writer.event(event))?;
+    writer.finish()?.sync_all()
+}
+
+/// A worker process and the thread that reads its replies.
+pub struct Worker {
+    child: Child,
+    input: ChildStdin,
+    replies: Receiver<String>,
+    runs: u32,
+}
+
+impl Worker {
+    /// Starts one.
+    pub fn start() -> Result<Worker, Failure> {
+        let program = std::env::current_exe().map_err(|error| Failure::broken(format!("error: {error}")))?;
+        let mut child = Command::new(program)
+            .arg("worker")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| Failure::broken(format!("error: cannot start a worker process: {error}")))?;
+        let input = child.stdin.take().expect("stdin is piped");
+        let output = child.stdout.take().expect("stdout is piped");
+        let (sender, replies) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Worker { child, input, replies, runs: 0 })
+    }
+
+    /// Runs one job for at most `limit` of wall time. A worker that died, hung or broke is an error with its reason,
+    /// and a new process takes its place.
+    pub fn run(&mut self, job: &Job, limit: Duration) -> Result<Report, Failure> {
+        if self.runs >= RECYCLE {
+            *self = Worker::start()?;
+        }
+        self.runs += 1;
+        let mut line = serde_json::to_string(job).map_err(|error| Failure::broken(error.to_string()))?;
+        line.push('\n');
+        let sent = self.input.write_all(line.as_bytes()).and_then(|()| self.input.flush());
+        let reply = match sent {
+            Ok(()) => self.replies.recv_timeout(limit),
+            Err(_) => Err(RecvTimeoutError::Disconnected),
+        };
+        match reply {
+            Ok(reply) => match serde_json::from_str(&reply) {
+                Ok(Reply::Done(report)) => Ok(*report),
+                Ok(Reply::Broke(reason)) => Err(Failure::broken(format!("error: {reason}\nagain: {}", job.again))),
+                Err(error) => Err(Failure::broken(format!("error: a worker said nonsense: {error}"))),
+            },
+            Err(RecvTimeoutError::Timeout) => {
+                let failure = format!("error: the run did not end within {} s of wall time", limit.as_secs());
+                *self = Worker::start()?;
+                Err(Failure::broken(format!("{failure}\nagain: {}", job.again)))
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                let ended = self.child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
+                *self = Worker::start()?;
+                Err(Failure::broken(format!("error: the worker process ended: {ended}\nagain: {}", job.again)))
+            }
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // A worker has no state worth an orderly end; a hung one would never see one.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,104 @@
+//! Where each leader epoch begins in the log (KIP-101), and the question that followers ask of it (KIP-279).
+
+/// The first offset of a leader epoch.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct EpochStart {
+    /// The leader epoch.
+    pub epoch: i32,
+    /// Offset of its first record; for an epoch without any, the log end offset at its election.
+    pub start_offset: i64,
+}
+
+/// The answer to OffsetForLeaderEpoch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EpochEnd {
+    /// The largest epoch in the log that is not above the one asked for.
+    pub epoch: i32,
+    /// The offset after that epoch's last record.
+    pub end_offset: i64,
+}
+
+impl EpochEnd {
+    /// Nothing is known of the epoch.
+    pub const UNDEFINED: EpochEnd = EpochEnd { epoch: -1, end_offset: -1 };
+}
+
+/// The epochs of a log, both epochs and start offsets strictly rising.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct EpochCache {
+    entries: Vec<EpochStart>,
+}
+
+impl EpochCache {
+    /// The entries in order.
+    pub fn entries(&self) -> &[EpochStart] {
+        &self.entries
+    }
+
+    /// The newest epoch, with or without records.
+    pub fn latest(&self) -> Option<i32> {
+        self.entries.last().map(|entry| entry.epoch)
+    }
+
+    /// The epoch that wrote `offset`, if the offset is in the log.
+    pub fn epoch_of(&self, offset: i64) -> Option<i32> {
+        let after = self.entries.partition_point(|entry| entry.start_offset <= offset);
+        self.entries[..after].last().map(|entry| entry.epoch)
+    }
+
+    /// Notes that `epoch` begins at `start_offset`: at an election, or with a batch. Returns whether that was news.
+    ///
+    /// An entry that the new one contradicts is dropped: an epoch that was elected but never wrote, for instance.
+    pub fn assign(&mut self, epoch: i32, start_offset: i64) -> bool {
+        if let Some(last) = self.entries.last()
+            && last.epoch == epoch
+            && last.start_offset <= start_offset
+        {
+            return false;
+        }
+        while self.entries.last().is_some_and(|last| last.epoch >= epoch || last.start_offset >= start_offset) {
+            self.entries.pop();
+        }
+        self.entries.push(EpochStart { epoch, start_offset });
+        true
+    }
+
+    /// The largest epoch not above `epoch` and where it ends; `log_end` ends the newest.
+    ///
+    /// Undefined for an epoch newer than all. For one older than all the answer is where the oldest begins: its data is
+    /// gone, and the follower shall go on from there.
+    pub fn end_of(&self, epoch: i32, log_end: i64) -> EpochEnd {
+        let after = self.entries.partition_point(|entry| entry.epoch <= epoch);
+        let floor = self.entries[..after].last().map_or(epoch, |entry| entry.epoch);
+        match self.entries.get(after) {
+            _ if epoch < 0 => EpochEnd::UNDEFINED,
+            Some(higher) => EpochEnd { epoch: floor, end_offset: higher.start_offset },
+            None if self.latest() == Some(epoch) => EpochEnd { epoch, end_offset: log_end },
+            None => EpochEnd::UNDEFINED,
+        }
+    }
+
+    /// Forgets the epochs that begin at or after `end_offset`, where the log now ends. Returns whether there were any.
+    pub fn truncate_from_end(&mut self, end_offset: i64) -> bool {
+        let keep = self.entries.partition_point(|entry| entry.start_offset < end_offset);
+        let news = keep < self.entries.len();
+        self.entries.truncate(keep);
+        news
+    }
+
+    /// Forgets the epochs that end at or before `start_offset`, where the log now starts; the epoch that goes on there
+    /// starts there. Returns whether anything changed.
+    pub fn truncate_from_start(&mut self, start_offset: i64) -> bool {
+        let after = self.entries.partition_point(|entry| entry.start_offset <= start_offset);
+        let Some(current) = after.checked_sub(1) else { return false };
+        let news = current > 0 || self.entries[current].start_offset < start_offset;
+        self.entries.drain(..current);
+        self.entries[0].start_offset = start_offset;
+        news
+    }
+
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        self.entries.clear();
+    }
+}

@@ -1,0 +1,116 @@
+//! Cutting the log at either end.
+
+use std::io;
+
+use crate::segment::{self, Segment};
+use crate::walk::Replay;
+use crate::{Log, LogError, ProducerStates, ReadError};
+
+impl Log {
+    /// Cuts off everything from `offset` on; a batch that it lies in goes too. Epochs, producers, high watermark and
+    /// recovery point follow. At or above the log end only elections that never wrote are forgotten (KAFKA-10706).
+    ///
+    /// The recovery-point checkpoint must be written before the next append: with a stale one, recovery would trust bytes
+    /// that no fsync has vouched for.
+    ///
+    /// # Errors
+    /// Of the disk.
+    pub fn truncate_to(&mut self, offset: i64) -> Result<(), LogError> {
+        self.check_online()?;
+        if offset < self.start_offset() {
+            return self.truncate_fully_and_start_at(offset);
+        }
+        if offset < self.end_offset() {
+            let cut = self.cut(offset);
+            self.watch(cut)?;
+        }
+        if self.epochs.truncate_from_end(offset.min(self.end_offset())) {
+            self.write_epochs()?;
+        }
+        Ok(())
+    }
+
+    fn cut(&mut self, offset: i64) -> Result<(), LogError> {
+        let keep = self.segment_of(offset);
+        let old = &self.segments[keep];
+        let path = segment::path(&self.directory, old.base, "log");
+        let position = old.locate(offset).map_err(|error| LogError::at(&path)(into_io(error)))?;
+        let position = position.map_or(old.size, |(position, _)| position);
+        for later in self.segments.drain(keep + 1..).rev() {
+            later.delete(&self.disk, &self.directory)?;
+            self.directory_changes += 1;
+        }
+        let old = &self.segments[keep];
+        old.file.set_len(position).map_err(LogError::at(&path))?;
+        let mut kept = Segment::empty(old.file.clone(), old.base, &self.config, old.producers_before.clone());
+        kept.snapshot = old.snapshot.clone();
+        let mut replay = Replay::new(kept.base, kept.producers_before.clone());
+        if let Some(reason) = kept.load(position, false, &mut replay).map_err(LogError::at(&path))? {
+            return Err(LogError::at(&path)(io::Error::other(reason)));
+        }
+        self.segments[keep] = kept;
+        self.producers = replay.producers;
+        self.bounds_follow_cut();
+        Ok(())
+    }
+
+    /// Empties the log and lets it start at `offset`: where a follower goes on whose leader has no older data.
+    ///
+    /// # Errors
+    /// Of the disk.
+    pub fn truncate_fully_and_start_at(&mut self, offset: i64) -> Result<(), LogError> {
+        self.check_online()?;
+        let emptied = self.empty_at(offset.max(0));
+        self.watch(emptied)?;
+        self.epochs.clear();
+        self.producers.clear();
+        self.bounds_follow_cut();
+        self.write_epochs()
+    }
+
+    fn empty_at(&mut self, offset: i64) -> Result<(), LogError> {
+        for segment in self.segments.iter().rev() {
+            segment.delete(&self.disk, &self.directory)?;
+            self.directory_changes += 1;
+        }
+        let empty = Segment::create(&self.disk, &self.directory, offset, &self.config, ProducerStates::default())?;
+        self.segments = vec![empty];
+        Ok(())
+    }
+
+    fn bounds_follow_cut(&mut self) {
+        self.cuts += 1;
+        self.recovery_point = self.recovery_point.min(self.end_offset());
+        // Both bounds: a log that starts anew above its old end has its high watermark there (KAFKA-9491).
+        self.set_high_watermark(self.high_watermark);
+    }
+
+    /// Deletes the segments that hold only offsets below `offset`, as retention wants; returns the log start offset. What
+    /// is not committed stays (KAFKA-5634), as does what is not flushed, since with it the producers' snapshot might be
+    /// lost, and the active segment.
+    ///
+    /// # Errors
+    /// Of the disk.
+    pub fn delete_segments_before(&mut self, offset: i64) -> Result<i64, LogError> {
+        self.check_online()?;
+        let bound = offset.min(self.high_watermark).min(self.recovery_point);
+        while self.segments.len() > 1 && self.segments[0].end <= bound {
+            let deleted = self.segments[0].delete(&self.disk, &self.directory);
+            self.directory_changes += 1;
+            self.watch(deleted)?;
+            self.segments.remove(0);
+        }
+        let start = self.start_offset();
+        if self.epochs.truncate_from_start(start) {
+            self.write_epochs()?;
+        }
+        Ok(start)
+    }
+}
+
+fn into_io(error: ReadError) -> io::Error {
+    match error {
+        ReadError::Io(error) => error,
+        error => io::Error::other(error),
+    }
+}

@@ -1,0 +1,116 @@
+//! Walking over the batches of a segment, header by header, and replaying what they do to the log's state.
+
+use std::io;
+
+use bytes::Bytes;
+use wire::batch::{BatchError, BatchHeader, HEADER_LENGTH, verify_crc};
+
+use crate::{AppendedBatch, Discontinuity, EpochCache, ProducerStates};
+
+/// Bytes read at a time when only headers matter; a larger batch's records are skipped over.
+const WINDOW: usize = 4096;
+/// Bytes read at a time when every byte is checked.
+const VERIFY_WINDOW: usize = 64 * 1024;
+
+/// The batches in `position..end` of something that can be read at a position.
+pub(crate) struct Walk<R> {
+    read: R,
+    position: u64,
+    end: u64,
+    verify: bool,
+    window: Bytes,
+    window_start: u64,
+}
+
+impl<R: FnMut(u64, usize) -> io::Result<Bytes>> Walk<R> {
+    /// Walks from `position`, where a batch begins. With `verify`, each batch's CRC is checked too.
+    pub fn new(position: u64, end: u64, verify: bool, read: R) -> Walk<R> {
+        Walk { read, position, end, verify, window: Bytes::new(), window_start: 0 }
+    }
+
+    /// Where the next batch begins.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The next batch's header and position. `Ok(None)` at the end; the inner error is that of malformed bytes, after
+    /// which the walk stays where it is.
+    pub fn next(&mut self) -> io::Result<Option<Result<(u64, BatchHeader), BatchError>>> {
+        if self.position >= self.end {
+            return Ok(None);
+        }
+        let header = match BatchHeader::parse(self.window(HEADER_LENGTH)?) {
+            Ok(header) => header,
+            Err(error) => return Ok(Some(Err(error))),
+        };
+        let available = usize::try_from(self.end - self.position).unwrap_or(usize::MAX);
+        let needed = header.total_length();
+        if needed > available {
+            return Ok(Some(Err(BatchError::Truncated { needed, available })));
+        }
+        if self.verify
+            && let Err(error) = verify_crc(self.window(needed)?)
+        {
+            return Ok(Some(Err(error)));
+        }
+        let position = self.position;
+        self.position += needed as u64;
+        Ok(Some(Ok((position, header))))
+    }
+
+    /// The bytes from the current position on: `wanted` of them if there are as many.
+    fn window(&mut self, wanted: usize) -> io::Result<&[u8]> {
+        let wanted = wanted.min(usize::try_from(self.end - self.position).unwrap_or(usize::MAX));
+        let window_end = self.window_start + self.window.len() as u64;
+        if self.position < self.window_start || self.position + wanted as u64 > window_end {
+            let length = wanted.max(if self.verify { VERIFY_WINDOW } else { WINDOW });
+            let length = length.min(usize::try_from(self.end - self.position).unwrap_or(usize::MAX));
+            self.window = (self.read)(self.position, length)?;
+            self.window_start = self.position;
+        }
+        Ok(&self.window[(self.position - self.window_start) as usize..])
+    }
+}
+
+/// The state that the batches of a log lead to, taken in one after the other.
+pub(crate) struct Replay {
+    /// The offset that the next batch must have.
+    pub next_offset: i64,
+    latest_epoch: i32,
+    /// The projection of the log onto its epochs.
+    pub epochs: EpochCache,
+    /// Producers as of the last batch.
+    pub producers: ProducerStates,
+}
+
+impl Replay {
+    /// Nothing replayed: the log starts at `start_offset`, and what was before it left these producers.
+    pub fn new(start_offset: i64, producers: ProducerStates) -> Replay {
+        Replay { next_offset: start_offset, latest_epoch: 0, epochs: EpochCache::default(), producers }
+    }
+
+    /// Takes in a batch.
+    ///
+    /// # Errors
+    /// If it cannot follow the one before; the state is unchanged then.
+    pub fn apply(&mut self, batch: &AppendedBatch) -> Result<(), Discontinuity> {
+        check_continues(self.next_offset, self.latest_epoch, batch)?;
+        self.next_offset = batch.next_offset();
+        self.latest_epoch = batch.leader_epoch;
+        self.epochs.assign(batch.leader_epoch, batch.base_offset);
+        self.producers.apply(batch);
+        Ok(())
+    }
+}
+
+/// Whether a batch may follow a log that ends at `end_offset` with a batch of `latest_epoch` (0 if it has none, which
+/// refuses batches that no leader stamped).
+pub(crate) fn check_continues(end_offset: i64, latest_epoch: i32, batch: &AppendedBatch) -> Result<(), Discontinuity> {
+    if batch.base_offset != end_offset {
+        return Err(Discontinuity::Offset { expected: end_offset, found: batch.base_offset });
+    }
+    if batch.leader_epoch < latest_epoch {
+        return Err(Discontinuity::Epoch { latest: latest_epoch, found: batch.leader_epoch });
+    }
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! What a judge must know that events do not tell: the scenario's promises.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use trace::Name;
+
+/// The promises and expectations of a run, taken from its plan.
+#[derive(Clone, Debug, Default)]
+pub struct Context {
+    /// The topics of the scenario; internal topics are not listed.
+    pub topics: BTreeMap<Name, TopicFacts>,
+    /// Every client by its node name, such as `order-service-0`.
+    pub clients: BTreeMap<Name, ClientFacts>,
+    /// Whether `unclean.leader.election.enable` is set anywhere. An unclean election where it is not is a violation of its own.
+    pub unclean: bool,
+    /// Whether every broker runs with `log.flush.interval.messages = 1`: what a leader acknowledged is then on its disk.
+    pub flush_every_message: bool,
+    /// `expect.allow`: slugs, or beginnings of signatures, that this configuration legally permits.
+    pub allow: BTreeSet<String>,
+    /// Time bounds.
+    pub bounds: Bounds,
+}
+
+/// What is promised of a topic.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct TopicFacts {
+    /// How many partitions it is created with.
+    pub partitions: i32,
+    /// Its replication factor.
+    pub replication: i32,
+    /// `min.insync.replicas`.
+    pub min_insync: i32,
+    /// Whether records may vanish from inside the log (`cleanup.policy` has `compact`).
+    pub compacted: bool,
+}
+
+/// Whether a client writes or reads. A processor does both: give it as a producer with `topics` it reads from.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum ClientKind {
+    /// It sends records.
+    #[default]
+    Producer,
+    /// It polls records.
+    Consumer,
+}
+
+/// What is promised by, and to, one client.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ClientFacts {
+    /// Whether it writes or reads.
+    pub kind: ClientKind,
+    /// A producer's `acks`: 0, 1, or -1 for all.
+    pub acks: i16,
+    /// A producer's `enable.idempotence`.
+    pub idempotent: bool,
+    /// A producer's `max.in.flight.requests.per.connection`.
+    pub max_in_flight: u32,
+    /// Whether its records have keys, so that their order means something.
+    pub ordered_keys: bool,
+    /// A consumer's group; without one it reads every partition of its topics by itself.
+    pub group: Option<Name>,
+    /// The topics a consumer reads.
+    pub topics: Vec<Name>,
+}
+
+impl ClientFacts {
+    /// Whether Kafka promises that records of one key keep the order in which this client sent them.
+    pub fn keeps_order(&self) -> bool {
+        self.ordered_keys && (self.idempotent || self.max_in_flight == 1)
+    }
+
+    /// The producer's acks as signatures spell them.
+    pub fn acks_word(&self) -> &'static str {
+        match self.acks {
+            0 => "acked-none",
+            1 => "acked-one",
+            _ => "acked-all",
+        }
+    }
+}
+
+/// Time bounds of the judgement, in nanoseconds of simulated time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Bounds {
+    /// The length of the settle phase.
+    pub settle_ns: u64,
+    /// Within this time from the start of settle every partition must have been healthy once; 0 means the whole of settle.
+    pub liveness_ns: u64,
+}
+
+impl Bounds {
+    /// The liveness bound in force.
+    pub fn liveness(&self) -> u64 {
+        if self.liveness_ns == 0 { self.settle_ns } else { self.liveness_ns }
+    }
+}

@@ -1,0 +1,14 @@
+//! Invariants of the cluster: they see every node. One file each.
+
+pub(crate) mod committed_durability;
+pub(crate) mod control_fencing;
+pub(crate) mod ensemble;
+pub(crate) mod high_watermark;
+pub(crate) mod idempotence;
+pub(crate) mod isr_safety;
+pub(crate) mod liveness;
+pub(crate) mod log_matching;
+pub(crate) mod log_shape;
+pub(crate) mod one_leader;
+pub(crate) mod recovery;
+pub(crate) mod visibility;

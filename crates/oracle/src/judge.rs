@@ -1,0 +1,246 @@
+//! The judge: feeds every event to the fold and the oracles.
+
+use trace::{Event, EventKind};
+
+use crate::finding::{Findings, Ledger};
+use crate::fold::World;
+use crate::records::Records;
+use crate::{Context, EndOfRun, Finding, OracleReport, history, invariant};
+
+/// An event about to happen, and the world as it stood just before.
+pub(crate) struct Moment<'a> {
+    pub event: &'a Event,
+    pub world: &'a World,
+    pub records: &'a Records,
+    pub context: &'a Context,
+    /// The event's partition, as the world numbers them.
+    pub place: Option<usize>,
+}
+
+/// The end of a run, and the world then.
+pub(crate) struct Ending<'a> {
+    pub end: &'a EndOfRun,
+    pub world: &'a World,
+    pub records: &'a Records,
+    pub context: &'a Context,
+}
+
+/// One definition of what must never happen.
+pub(crate) trait Oracle {
+    /// Judges one event against the world before it.
+    fn observe(&mut self, _moment: &Moment, _findings: &mut Findings) {}
+
+    /// Judges what only shows when the run is over.
+    fn finish(&mut self, _ending: &Ending, _findings: &mut Findings) {}
+}
+
+type Maker = fn() -> Box<dyn Oracle>;
+
+/// Slug, one sentence, maker: in the order of reports.
+const ORACLES: [(&str, &str, Maker); 19] = [
+    ("committed-durability", "What was committed is in the log of every later leader.", || {
+        Box::<invariant::committed_durability::CommittedDurability>::default()
+    }),
+    ("log-matching", "Replicas that hold the same offset and epoch hold the same batches up to there.", || {
+        Box::<invariant::log_matching::LogMatching>::default()
+    }),
+    ("log-shape", "A log's offsets increase, its epochs never decrease, and its disk holds what was reported.", || {
+        Box::<invariant::log_shape::LogShape>::default()
+    }),
+    ("one-leader-per-epoch", "At most one broker leads and appends in a leader epoch.", || {
+        Box::<invariant::one_leader::OneLeader>::default()
+    }),
+    ("high-watermark", "High watermarks do not fall, and cover only what the whole ISR holds.", || {
+        Box::<invariant::high_watermark::HighWatermark>::default()
+    }),
+    ("isr-safety", "Every running ISR member holds what any leader counts as committed.", || {
+        Box::<invariant::isr_safety::IsrSafety>::default()
+    }),
+    ("visibility", "Consumers see only what is committed, and the same bytes forever.", || {
+        Box::<invariant::visibility::Visibility>::default()
+    }),
+    ("control-fencing", "Brokers obey the newest controller only, and only requests meant for their incarnation.", || {
+        Box::<invariant::control_fencing::ControlFencing>::default()
+    }),
+    ("ensemble", "ZooKeeper's transactions have one order, views never go back, ephemerals die with their session.", || {
+        Box::<invariant::ensemble::Ensemble>::default()
+    }),
+    ("idempotence", "An idempotent producer's sequence numbers are in the log once and in order.", || {
+        Box::<invariant::idempotence::Idempotence>::default()
+    }),
+    ("recovery", "A log loaded after a stop is a prefix of what it was, with all that was flushed.", || {
+        Box::<invariant::recovery::Recovery>::default()
+    }),
+    ("liveness", "After healing, leaders and full ISRs return, requests are answered, consumers catch up.", || {
+        Box::<invariant::liveness::Liveness>::default()
+    }),
+    ("lost-write", "An acknowledged record can be read at the end.", || Box::<history::lost_write::LostWrite>::default()),
+    ("duplicate", "An idempotent producer's record is at one offset.", || {
+        Box::<history::duplicate::Duplicate>::default()
+    }),
+    ("inconsistent-offsets", "Everybody who reads an offset reads the same record.", || {
+        Box::<history::inconsistent_offsets::InconsistentOffsets>::default()
+    }),
+    ("nonmonotonic-poll", "A consumer's polls go forward.", || {
+        Box::<history::nonmonotonic_poll::NonmonotonicPoll>::default()
+    }),
+    ("poll-skip", "A consumer's polls leave nothing out.", || Box::<history::poll_skip::PollSkip>::default()),
+    ("unseen", "An acknowledged record was polled by every reader of its topic.", || {
+        Box::<history::unseen::Unseen>::default()
+    }),
+    ("out-of-order", "Records of one key are stored in the order sent, where that is promised.", || {
+        Box::<history::out_of_order::OutOfOrder>::default()
+    }),
+];
+
+/// Every oracle's slug, in the order of reports.
+pub const SLUGS: [&str; ORACLES.len()] = {
+    let mut slugs = [""; ORACLES.len()];
+    let mut place = 0;
+    while place < slugs.len() {
+        slugs[place] = ORACLES[place].0;
+        place += 1;
+    }
+    slugs
+};
+
+/// What an oracle claims, in one sentence.
+pub fn describe(slug: &str) -> Option<&'static str> {
+    ORACLES.iter().find(|(known, ..)| *known == slug).map(|(_, claim, _)| *claim)
+}
+
+/// A word in `expect.always` that names no oracle.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("there is no oracle `{0}`; `odradek explain oracles` lists them")]
+pub struct UnknownOracle(pub String);
+
+/// The oracles that `expect.always` asks for: `default` is all of them, `-slug` removes one.
+///
+/// # Errors
+/// [`UnknownOracle`] for a word that is neither.
+pub fn select<S: AsRef<str>>(always: &[S]) -> Result<Vec<&'static str>, UnknownOracle> {
+    let mut chosen = [false; SLUGS.len()];
+    for word in always {
+        let word = word.as_ref();
+        let (slug, wanted) = word.strip_prefix('-').map_or((word, true), |slug| (slug, false));
+        if slug == "default" {
+            chosen.fill(wanted);
+            continue;
+        }
+        let place = SLUGS.iter().position(|known| *known == slug).ok_or_else(|| UnknownOracle(slug.into()))?;
+        chosen[place] = wanted;
+    }
+    Ok(SLUGS.iter().zip(chosen).filter(|(_, chosen)| *chosen).map(|(slug, _)| *slug).collect())
+}
+
+struct Seat {
+    slug: &'static str,
+    oracle: Box<dyn Oracle>,
+    ledger: Ledger,
+}
+
+/// Judges one run.
+pub struct Judge {
+    context: Context,
+    world: World,
+    records: Records,
+    seats: Vec<Seat>,
+}
+
+impl Judge {
+    /// A judge with the oracles of these slugs (see [`select`]).
+    ///
+    /// # Panics
+    /// If a slug is unknown: [`select`] gives known ones only.
+    pub fn new<S: AsRef<str>>(context: Context, enabled: &[S]) -> Judge {
+        let seat = |slug: &S| {
+            let found = ORACLES.iter().find(|(known, ..)| *known == slug.as_ref());
+            let (slug, _, make) = found.unwrap_or_else(|| panic!("no oracle `{}`", slug.as_ref()));
+            Seat { slug, oracle: make(), ledger: Ledger::default() }
+        };
+        let seats = enabled.iter().map(seat).collect();
+        let records = Records::new(&context);
+        Judge { context, world: World::default(), records, seats }
+    }
+
+    /// Judges the next event of the run; what it violates is pushed onto `findings`.
+    pub fn observe(&mut self, event: &Event, findings: &mut Vec<Finding>) {
+        if !matters(&event.kind) {
+            return;
+        }
+        let place = self.world.locate(event);
+        let moment =
+            Moment { event, world: &self.world, records: &self.records, context: &self.context, place };
+        for seat in &mut self.seats {
+            let Seat { slug, oracle, ledger } = seat;
+            oracle.observe(&moment, &mut Findings { slug, ledger, allow: &self.context.allow, out: findings });
+        }
+        self.world.apply(event, place);
+        self.records.observe(event);
+    }
+
+    /// Judges what only shows when the run is over.
+    pub fn finish(&mut self, end: &EndOfRun, findings: &mut Vec<Finding>) {
+        let ending = Ending { end, world: &self.world, records: &self.records, context: &self.context };
+        for seat in &mut self.seats {
+            let Seat { slug, oracle, ledger } = seat;
+            oracle.finish(&ending, &mut Findings { slug, ledger, allow: &self.context.allow, out: findings });
+        }
+    }
+
+    /// How every oracle fared, in the order they were enabled.
+    pub fn report(&self) -> Vec<OracleReport> {
+        let row = |seat: &Seat| OracleReport {
+            slug: seat.slug,
+            facts: seat.ledger.facts,
+            vacuous: seat.ledger.facts == 0,
+            violations: seat.ledger.violations,
+            allowed: seat.ledger.allowed,
+        };
+        self.seats.iter().map(row).collect()
+    }
+}
+
+/// Whether any oracle looks at such an event. Most events are frames, and no oracle judges those.
+fn matters(kind: &EventKind) -> bool {
+    !matches!(
+        kind,
+        EventKind::FrameSent(_)
+            | EventKind::FrameDelivered(_)
+            | EventKind::FrameDropped(_)
+            | EventKind::FrameHeld(_)
+            | EventKind::ConnectionOpened { .. }
+            | EventKind::ConnectionClosed { .. }
+            | EventKind::ConnectFailed { .. }
+            | EventKind::RequestTimedOut { .. }
+            | EventKind::WatchFired { .. }
+            | EventKind::ZabProposed { .. }
+            | EventKind::RecordProcessed { .. }
+            | EventKind::ProduceRefused { .. }
+            | EventKind::Mark { .. }
+            | EventKind::NoteShown { .. }
+            | EventKind::Violation { .. }
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn default_means_every_oracle_and_a_minus_takes_one_away() {
+        assert_eq!(select(&["default"]).expect("known"), SLUGS);
+        let fewer = select(&["default", "-liveness"]).expect("known");
+        assert_eq!(fewer.len(), SLUGS.len() - 1);
+        assert!(!fewer.contains(&"liveness"));
+        assert_eq!(select(&["unseen", "lost-write"]).expect("known"), ["lost-write", "unseen"]);
+        assert_eq!(select(&["-lost-wrte"]), Err(UnknownOracle("lost-wrte".into())));
+    }
+
+    #[test]
+    fn an_oracle_that_saw_nothing_is_vacuous() {
+        let judge = Judge::new(Context::default(), &SLUGS);
+        assert!(judge.report().iter().all(|report| report.vacuous && report.facts == 0));
+        assert!(SLUGS.iter().all(|slug| describe(slug).is_some()));
+    }
+}

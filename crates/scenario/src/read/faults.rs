@@ -1,0 +1,299 @@
+//! Reads what happens to the cluster: faults, notes, reseeding, chaos.
+
+use std::collections::BTreeMap;
+
+use super::Reader;
+use super::clients::name;
+use super::config;
+use crate::diagnostic::unknown;
+use crate::document::{Entry, Item, Node};
+use crate::kinds::{APIS, FAULTS, Takes, fault_form};
+use crate::overrides::default_ids;
+use crate::report::{Report, Span};
+use crate::settings::Scope;
+use crate::table::{Placed, Read, Table};
+use crate::{
+    Chaos, Condition, Direction, Distribution, Duration, Fault, FaultKind, Keep, Latency, Note, Phases, Problem, Range,
+    Ratio, Reseed, Selector, Trigger, Until, support,
+};
+
+/// Learns the ids of all faults, so that conditions may name one that comes later.
+pub(crate) fn ids(reader: &mut Reader, root: &mut Table<'_>) {
+    let Some(Entry { item: Item { node: Node::Array(items), .. }, .. }) = root.entry("fault") else { return };
+    for (item, default) in items.iter().zip(default_ids(items)) {
+        let Some(id) = item.get("id").and_then(Item::text).map(str::to_string).or(default) else { continue };
+        let span = item.get("id").map_or(item.span, |id| id.span);
+        if !reader.names.faults.insert(id.clone()) {
+            reader.report.error(span, Problem::new(format!("fault id `{id}` is used twice")));
+        }
+    }
+}
+
+pub(crate) fn faults(reader: &mut Reader, root: &mut Table<'_>, phases: &Phases) -> Vec<Fault> {
+    let defaults = match root.entry("fault").map(|entry| &entry.item.node) {
+        Some(Node::Array(items)) => default_ids(items),
+        _ => Vec::new(),
+    };
+    let tables = root.tables("fault", &mut reader.report);
+    tables.into_iter().zip(defaults).filter_map(|(table, id)| fault(reader, table, id, phases)).collect()
+}
+
+fn fault(reader: &mut Reader, mut table: Table<'_>, default_id: Option<String>, phases: &Phases) -> Option<Fault> {
+    let id = table.optional::<Placed<String>>("id", &mut reader.report);
+    if let Some(id) = &id {
+        reader.report.check(id.span, name(&id.value));
+    }
+    let id = id.map(|id| id.value).or(default_id);
+    let trigger = trigger(reader, &mut table, phases);
+    let optional = table.optional::<bool>("optional", &mut reader.report).unwrap_or(false);
+    let kind = table.required::<Placed<String>>("kind", &mut reader.report)?;
+    let Some(form) = fault_form(&kind.value) else {
+        reader.report.error(kind.span, unknown("fault kind", &kind.value, FAULTS.iter().map(|form| form.name)));
+        return None; // without its kind, no other key has a meaning
+    };
+    let mut given = BTreeMap::new();
+    for parameter in form.parameters {
+        match table.entry(parameter.name) {
+            Some(entry) => {
+                if let Some(value) = read_parameter(reader, &entry.item, parameter.takes, parameter.name) {
+                    given.insert(parameter.name, value);
+                }
+            }
+            None if parameter.required => {
+                let message = format!("`{}` is missing: {} needs {}", parameter.name, form.name, parameter.takes.words());
+                reader.report.error(table.span, Problem::with_help(message, parameter.meaning));
+            }
+            None => {}
+        }
+    }
+    if let Some(message) = support::fault(form.name) {
+        reader.report.error(kind.span, Problem::new(message));
+    }
+    let id = id?;
+    reader.remember(format!("fault.{id}"), kind.span);
+    table.finish(&mut reader.report);
+    let kind = build(form.name, given)?;
+    Some(Fault { id, trigger: trigger?, kind, optional })
+}
+
+/// A parameter's value.
+enum Given {
+    Selector(Selector),
+    Duration(Duration),
+    Latency(Latency),
+    Direction(Direction),
+    Keep(Keep),
+    Api(String),
+    Until(Until),
+    Count(u32),
+    Boolean(bool),
+    /// Of a kind that is not built yet: checked, then refused.
+    Checked,
+}
+
+fn read_parameter(reader: &mut Reader, item: &Item, takes: Takes, key: &str) -> Option<Given> {
+    let report = &mut reader.report;
+    Some(match takes {
+        Takes::Selector => Given::Selector(selector(reader, item, key)?),
+        Takes::Duration => Given::Duration(Duration::read(item, report)?),
+        Takes::Latency => Given::Latency(Latency::read(item, report)?),
+        Takes::Direction => Given::Direction(one_of(item, "direction", &Direction::NAMES, report)?),
+        Takes::Keep => Given::Keep(one_of(item, "choice of pages", &Keep::NAMES, report)?),
+        Takes::Api => {
+            let api = String::read(item, report)?;
+            if !APIS.contains(&api.as_str()) {
+                report.error(item.span, unknown("API", &api, APIS.iter().copied()));
+            }
+            Given::Api(api)
+        }
+        Takes::Until => Given::Until(until(reader, item)?),
+        Takes::Count => {
+            let count = u32::read(item, report)?;
+            if count == 0 {
+                report.error(item.span, Problem::new(format!("`{key}` is at least 1")));
+            }
+            Given::Count(count)
+        }
+        Takes::Boolean => Given::Boolean(bool::read(item, report)?),
+        Takes::Ratio => Ratio::read(item, report).map(|_| Given::Checked)?,
+        Takes::Text => String::read(item, report).map(|_| Given::Checked)?,
+        Takes::Counts => Vec::<u32>::read(item, report).map(|_| Given::Checked)?,
+        Takes::Settings => {
+            config::settings(item, Scope::Topic, report);
+            Given::Checked
+        }
+    })
+}
+
+fn selector(reader: &mut Reader, item: &Item, key: &str) -> Option<Selector> {
+    let selector = Selector::read(item, &mut reader.report)?;
+    reader.names.check_selector(&selector, item.span, &mut reader.report);
+    let mut other = false;
+    selector.walk(&mut |part| other |= matches!(part, Selector::Other(_)));
+    if other && !matches!(key, "to" | "except") {
+        let message = format!("`other` in `{key}` has nobody to leave out: it means all but those of `from`");
+        reader.report.error(item.span, Problem::new(message));
+    }
+    Some(selector)
+}
+
+fn one_of<T: Copy>(item: &Item, what: &str, names: &[(&str, T)], report: &mut Report) -> Option<T> {
+    let text = String::read(item, report)?;
+    let found = names.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
+    report.check(item.span, found.ok_or_else(|| unknown(what, &text, names.iter().map(|(name, _)| *name))))
+}
+
+fn until(reader: &mut Reader, item: &Item) -> Option<Until> {
+    match item.text() {
+        Some(text) if text.starts_with(|c: char| c.is_ascii_alphabetic()) => {
+            let condition = Condition::read(item, &mut reader.report)?;
+            reader.names.check_condition(&condition, item.span, &mut reader.report);
+            Some(Until::Condition(condition))
+        }
+        _ => Duration::read(item, &mut reader.report).map(Until::Elapsed),
+    }
+}
+
+/// Takes a parameter of the right type out of those given.
+macro_rules! take {
+    ($given:ident, $key:literal, $kind:ident) => {
+        match $given.remove($key) {
+            Some(Given::$kind(value)) => Some(value),
+            _ => None,
+        }
+    };
+}
+
+/// The fault, from parameters that were checked against its kind's table; `None` if one that it needs is missing.
+fn build(kind: &str, mut given: BTreeMap<&str, Given>) -> Option<FaultKind> {
+    let node = take!(given, "node", Selector);
+    let from = take!(given, "from", Selector);
+    let to = take!(given, "to", Selector);
+    let down = take!(given, "down", Duration);
+    let lasts = take!(given, "for", Duration);
+    let direction = take!(given, "direction", Direction).unwrap_or_default();
+    Some(match kind {
+        "crash" => FaultKind::Crash { node: node?, down },
+        "power-loss" => {
+            FaultKind::PowerLoss { node: node?, down, keep: take!(given, "keep", Keep).unwrap_or_default() }
+        }
+        "pause" => FaultKind::Pause { node: node?, lasts },
+        "partition" => FaultKind::Partition { from: from?, to: to?, direction, lasts },
+        "isolate" => FaultKind::Isolate { node: node?, except: take!(given, "except", Selector), lasts },
+        "slow-link" => {
+            let latency = take!(given, "latency", Latency)?;
+            FaultKind::SlowLink { from: from?, to: to?, latency, direction, lasts }
+        }
+        "reset-connections" => FaultKind::ResetConnections { from: from?, to: to? },
+        "hold" => FaultKind::Hold {
+            api: take!(given, "api", Api)?,
+            from: from?,
+            to: to?,
+            nth: take!(given, "nth", Count).unwrap_or(1),
+            until: take!(given, "until", Until)?,
+            response: take!(given, "response", Boolean).unwrap_or(false),
+        },
+        _ => return None,
+    })
+}
+
+/// `at`, or `when` and perhaps `after`.
+fn trigger(reader: &mut Reader, table: &mut Table<'_>, phases: &Phases) -> Option<Trigger> {
+    let at = table.optional::<Placed<Duration>>("at", &mut reader.report);
+    let when = table.optional::<Placed<Condition>>("when", &mut reader.report);
+    let after = table.optional::<Duration>("after", &mut reader.report);
+    let has = |key: &str| table.all().iter().any(|entry| entry.key == key);
+    match (has("at"), has("when")) {
+        (false, false) => {
+            let help = "at = \"5s\" (from the start of chaos), or when = \"isr(orders/0) == 1\"";
+            reader.report.error(table.span, Problem::with_help("`at` or `when` is missing", help));
+        }
+        (true, true) => {
+            reader.report.error(table.key_place("when"), Problem::new("`at` and `when` exclude each other"));
+        }
+        (true, false) if has("after") => {
+            let problem = Problem::with_help("`after` goes with `when`", "add it to `at` instead");
+            reader.report.error(table.key_place("after"), problem);
+        }
+        _ => {}
+    }
+    if let Some(at) = at {
+        in_chaos(reader, at.span, at.value, phases);
+        return Some(Trigger::At(at.value));
+    }
+    let Placed { value: condition, span } = when?;
+    reader.names.check_condition(&condition, span, &mut reader.report);
+    Some(Trigger::When { condition, after: after.unwrap_or(Duration::ZERO) })
+}
+
+fn in_chaos(reader: &mut Reader, span: Span, at: Duration, phases: &Phases) {
+    if at >= phases.chaos {
+        let message = format!("{at} is past the end of chaos, which lasts {}", phases.chaos);
+        reader.report.error(span, Problem::with_help(message, "times count from the start of chaos"));
+    }
+}
+
+pub(crate) fn notes(reader: &mut Reader, root: &mut Table<'_>, phases: &Phases) -> Vec<Note> {
+    let mut notes = Vec::new();
+    for mut table in root.tables("note", &mut reader.report) {
+        let trigger = trigger(reader, &mut table, phases);
+        let text = table.required::<BTreeMap<String, String>>("text", &mut reader.report);
+        if text.as_ref().is_some_and(|text| !text.contains_key("en")) {
+            reader.report.error(table.place("text"), Problem::new("a note has at least an English text: `en`"));
+        }
+        table.finish(&mut reader.report);
+        if let (Some(trigger), Some(text)) = (trigger, text) {
+            notes.push(Note { trigger, text });
+        }
+    }
+    notes
+}
+
+pub(crate) fn reseeds(reader: &mut Reader, root: &mut Table<'_>, phases: &Phases) -> Vec<Reseed> {
+    let mut reseeds = Vec::new();
+    for mut table in root.tables("reseed", &mut reader.report) {
+        reader.refuse("reseed", table.span);
+        if let Some(at) = table.required::<Placed<Duration>>("at", &mut reader.report) {
+            in_chaos(reader, at.span, at.value, phases);
+            reseeds.push(Reseed { at: at.value });
+        }
+        table.finish(&mut reader.report);
+    }
+    reseeds
+}
+
+pub(crate) fn chaos(reader: &mut Reader, root: &mut Table<'_>, plan: bool) -> Option<Chaos> {
+    let mut table = root.table("chaos", &mut reader.report)?;
+    let span = root.key_place("chaos");
+    match plan {
+        true => reader.report.error(span, Problem::new("a plan has no [chaos]: its faults are drawn already")),
+        false => reader.refuse("chaos", span),
+    }
+    let kinds = table.optional::<Range>("kinds", &mut reader.report).unwrap_or(Range { low: 1, high: 4 });
+    let gap = table.optional("gap", &mut reader.report).unwrap_or(Distribution::Exponential(Duration::from_secs(2)));
+    let max_down = counts(&mut table, "max_down", &["brokers", "zookeepers", "clients"], &mut reader.report);
+    // Besides fault kinds, `rebalance` draws members that join and leave.
+    let kinds_known: Vec<&str> = FAULTS.iter().map(|form| form.name).chain(["rebalance"]).collect();
+    let weights = counts(&mut table, "weights", &kinds_known, &mut reader.report);
+    let mut vary = BTreeMap::new();
+    if let Some(entry) = table.entry("vary") {
+        for (path, _, item) in crate::overrides::flatten(entry.item.entries().unwrap_or(&[])) {
+            let range = String::read(item, &mut reader.report);
+            vary.extend(range.map(|range| (path, range)));
+        }
+    }
+    table.finish(&mut reader.report);
+    Some(Chaos { kinds, gap, max_down, weights, vary })
+}
+
+fn counts(table: &mut Table<'_>, key: &'static str, known: &[&str], report: &mut Report) -> BTreeMap<String, u32> {
+    let Some(inner) = table.table(key, report) else { return BTreeMap::new() };
+    let mut counts = BTreeMap::new();
+    for entry in inner.all() {
+        if !known.contains(&entry.key.as_str()) {
+            report.error(entry.span, unknown("name", &entry.key, known.iter().copied()));
+        }
+        counts.extend(u32::read(&entry.item, report).map(|count| (entry.key.clone(), count)));
+    }
+    counts
+}

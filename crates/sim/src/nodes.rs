@@ -1,0 +1,98 @@
+//! Puts the plan's nodes into the world: the ensemble, the brokers, the services.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use broker::{BrokerConfig, Flaw, Flaws};
+use host::sim::{Latency, World};
+use host::{Address, Host};
+use scenario::Plan;
+use trace::Name;
+use zookeeper::MemberConfig;
+
+use crate::services::{self, KAFKA_PORT, SharedLedger};
+
+/// The node that creates the topics.
+pub const SETUP: &str = "setup";
+/// The node that reads everything at the end.
+pub const AUDITOR: &str = "auditor";
+
+/// A scenario's latency as the host wants it.
+pub fn latency(latency: &scenario::Latency) -> Latency {
+    Latency { p50_ns: latency.p50.nanos(), p99_ns: latency.p99.nanos() }
+}
+
+/// Registers every node of the plan. None is started.
+pub fn add(world: &World, plan: &Rc<Plan>, ledger: &SharedLedger) {
+    let members: BTreeMap<u32, Name> =
+        (1..=plan.cluster.zookeepers).map(|id| (id, Name::new(&format!("zk-{id}")))).collect();
+    for id in members.keys().copied() {
+        let config = member_config(plan, id, members.clone());
+        world.add_node(&format!("zk-{id}"), move |host| Box::pin(zookeeper::run_member(host, config.clone())));
+    }
+    for id in 1..=plan.cluster.brokers {
+        let config = broker_config(plan, id);
+        world.add_node(&format!("broker-{id}"), move |host| Box::pin(broker::run_broker(host, config.clone())));
+    }
+    for place in 0..plan.producers.len() {
+        for index in 0..plan.producers[place].count {
+            let name = format!("{}-{index}", plan.producers[place].name);
+            add_service(world, &name, plan, ledger, move |host, plan, ledger| {
+                Box::pin(async move { services::produce(host, &plan, &plan.producers[place], index, ledger).await })
+            });
+        }
+    }
+    for place in 0..plan.consumers.len() {
+        for index in 0..plan.consumers[place].count {
+            let name = format!("{}-{index}", plan.consumers[place].name);
+            add_service(world, &name, plan, ledger, move |host, plan, ledger| {
+                Box::pin(async move { services::consume(host, &plan, &plan.consumers[place], ledger).await })
+            });
+        }
+    }
+    add_service(world, SETUP, plan, ledger, |host, plan, ledger| {
+        Box::pin(async move { services::create_topics(host, &plan, ledger).await })
+    });
+    add_service(world, AUDITOR, plan, ledger, |host, plan, ledger| {
+        Box::pin(async move { services::audit(host, &plan, ledger).await })
+    });
+}
+
+type Service = std::pin::Pin<Box<dyn Future<Output = ()>>>;
+
+fn add_service(
+    world: &World,
+    name: &str,
+    plan: &Rc<Plan>,
+    ledger: &SharedLedger,
+    boot: impl Fn(Host, Rc<Plan>, SharedLedger) -> Service + 'static,
+) {
+    let (plan, ledger) = (plan.clone(), ledger.clone());
+    world.add_node(name, move |host| boot(host, plan.clone(), ledger.clone()));
+}
+
+fn member_config(plan: &Plan, id: u32, members: BTreeMap<u32, Name>) -> MemberConfig {
+    let config = &plan.cluster.config;
+    let mut member = MemberConfig::new(id, members);
+    member.tick_time_ms = config.integer("tickTime") as u32;
+    member.init_limit = config.integer("initLimit") as u32;
+    member.sync_limit = config.integer("syncLimit") as u32;
+    member
+}
+
+fn broker_config(plan: &Plan, id: u32) -> BrokerConfig {
+    let name = format!("broker-{id}");
+    let flaws = plan.cluster.flaws.iter().map(|flaw| {
+        Flaw::parse(flaw).unwrap_or_else(|| panic!("the scenario says that flaw {flaw} is built"))
+    });
+    BrokerConfig {
+        id: id as i32,
+        rack: plan.cluster.rack(id).map(str::to_owned),
+        port: KAFKA_PORT,
+        advertised: Address::new(&name, KAFKA_PORT),
+        zookeeper: (1..=plan.cluster.zookeepers).map(|id| Address::new(&format!("zk-{id}"), 2181)).collect(),
+        settings: services::settings(&plan.cluster.broker_config(id)),
+        flaws: flaws.collect::<Flaws>(),
+        ..BrokerConfig::default()
+    }
+}

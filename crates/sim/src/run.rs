@@ -1,0 +1,229 @@
+//! One run of one plan, from the first process to the verdict.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use host::sim::{World, WorldOptions};
+use oracle::{ClientFacts, ClientKind, Context, EndOfRun, FreshRead, TopicFacts};
+use scenario::{Plan, Topic};
+use trace::{Event, EventId, EventKind, Mode, Name, Phase};
+
+use crate::faults::{Effect, Injector};
+use crate::judge::{Judge, Judged};
+use crate::outcome::Outcome;
+use crate::services::{Ledger, SharedLedger};
+use crate::{nodes, scan};
+
+/// Between the starts of two brokers, ns: so that the first one is the first controller under every schedule.
+const STAGGER: u64 = 100_000_000;
+/// How long the auditor may take, ns.
+const AUDIT: u64 = 120_000_000_000;
+
+/// How to run a plan. Nothing here changes the fingerprint.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    /// How much is kept.
+    pub trace: Mode,
+    /// The variant's name, for the record.
+    pub variant: Option<String>,
+    /// The command that repeats the run, for the record.
+    pub again: String,
+}
+
+/// A run that broke: no verdict about the cluster can be given.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The runner itself panicked.
+    #[error("the run broke: {0}")]
+    Broke(String),
+}
+
+/// What a run leaves before it is judged as a whole.
+pub(crate) struct Raw {
+    pub judged: Judged,
+    pub effects: Vec<Effect>,
+    pub setup_failed: Option<String>,
+    pub events: Vec<Event>,
+    pub event_count: u64,
+    pub fingerprint: u64,
+    pub simulated_ns: u64,
+}
+
+/// Runs a plan.
+///
+/// # Errors
+/// [`RunError`] if the runner itself broke; what the cluster does wrong is a verdict.
+pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<Outcome, RunError> {
+    let world_options = WorldOptions {
+        seed: plan.seed,
+        schedule_seed: plan.schedule_seed,
+        trace: options.trace,
+        latency: nodes::latency(&plan.network.latency),
+        bandwidth: plan.network.bandwidth.map(|bandwidth| bandwidth.0 / 8),
+        disk_sync: nodes::latency(&plan.disk.sync),
+        ..WorldOptions::default()
+    };
+    let owned = plan.clone();
+    let raw = host::sim::run(world_options, move |world| Box::pin(main(world, Rc::new(owned))))
+        .map_err(|panic| RunError::Broke(panic.to_string()))?;
+    Ok(crate::table::conclude(plan, options, raw))
+}
+
+/// What the oracles must know of the plan.
+pub(crate) fn context(plan: &Plan) -> Context {
+    let facts = |topic: &Topic| {
+        let config = topic.effective_config(&plan.cluster);
+        let facts = TopicFacts {
+            partitions: topic.partitions as i32,
+            replication: topic.replication as i32,
+            min_insync: config.integer("min.insync.replicas") as i32,
+            ..TopicFacts::default()
+        };
+        (Name::new(&topic.name), facts)
+    };
+    let mut clients = BTreeMap::new();
+    for producer in &plan.producers {
+        let acks = match producer.config.text("acks").as_deref() {
+            Some("0") => 0,
+            Some("1") => 1,
+            _ => -1,
+        };
+        let in_flight = producer.config.integer("max.in.flight.requests.per.connection");
+        let facts = ClientFacts {
+            kind: ClientKind::Producer,
+            acks,
+            idempotent: producer.idempotent(),
+            max_in_flight: in_flight as u32,
+            ordered_keys: true,
+            topics: vec![Name::new(&producer.topic)],
+            ..ClientFacts::default()
+        };
+        for node in plan.group(&producer.name).unwrap_or_default() {
+            clients.insert(Name::new(&node), facts.clone());
+        }
+    }
+    for consumer in &plan.consumers {
+        for node in plan.group(&consumer.name).unwrap_or_default() {
+            let topics = consumer.topics.iter().map(|topic| Name::new(topic)).collect();
+            let facts = ClientFacts { kind: ClientKind::Consumer, topics, ..ClientFacts::default() };
+            clients.insert(Name::new(&node), facts);
+        }
+    }
+    let brokers = (1..=plan.cluster.brokers).map(|id| plan.cluster.broker_config(id));
+    let mut context = Context {
+        topics: plan.topics.iter().map(facts).collect(),
+        clients,
+        unclean: brokers.clone().any(|config| config.boolean("unclean.leader.election.enable")),
+        flush_every_message: brokers.into_iter().all(|config| config.integer("log.flush.interval.messages") == 1),
+        allow: plan.expect.allow.iter().cloned().collect::<BTreeSet<_>>(),
+        ..Context::default()
+    };
+    context.bounds.settle_ns = plan.phases.settle.nanos();
+    context
+}
+
+/// The first line of the digest.
+pub(crate) fn title(plan: &Plan) -> String {
+    let topics = plan.topics.iter().map(|topic| {
+        let min = topic.effective_config(&plan.cluster).integer("min.insync.replicas");
+        format!("{} {}x{}, min.insync {min}", topic.name, topic.partitions, topic.replication)
+    });
+    let topics = topics.collect::<Vec<_>>().join("; ");
+    let (brokers, zookeepers) = (plan.cluster.brokers, plan.cluster.zookeepers);
+    let flaws = match plan.cluster.flaws.as_slice() {
+        [] => String::new(),
+        flaws => format!("; with flaw {}", flaws.join(", ")),
+    };
+    let plural = |count: u32, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let nodes = format!("{}, {}", plural(brokers, "broker"), plural(zookeepers, "zookeeper"));
+    format!("{}, plan {}: {nodes}; {topics}{flaws}", plan.name, plan.seed)
+}
+
+async fn main(world: World, plan: Rc<Plan>) -> Raw {
+    let ledger: SharedLedger = Rc::new(Ledger::default());
+    let judge = Judge::new(world.clone(), plan.clone());
+    judge.start();
+    nodes::add(&world, &plan, &ledger);
+    let injector = Injector::new(world.clone(), plan.clone(), judge.clone());
+
+    let warmup = phase(&world, Phase::Warmup);
+    boot(&world, &plan, warmup).await;
+
+    world.sleep_until(plan.phases.chaos_starts().nanos()).await;
+    let chaos = phase(&world, Phase::Chaos);
+    injector.start(chaos);
+
+    world.sleep_until(plan.phases.settle_starts().nanos()).await;
+    injector.heal_all();
+    phase(&world, Phase::Settle);
+
+    world.sleep_until(plan.phases.producers_stop().nanos()).await;
+    ledger.stop_producing.set(true);
+
+    world.sleep_until(plan.phases.end().nanos()).await;
+    let verify = phase(&world, Phase::Verify);
+    let reads = audit(&world, &ledger, verify).await;
+    verdict(world, plan, ledger, judge, injector, reads)
+}
+
+fn phase(world: &World, phase: Phase) -> EventId {
+    world.emit(EventId::ROOT, EventKind::PhaseBegan { phase })
+}
+
+/// Starts every node: the ensemble, then the brokers one after the other, then the services.
+async fn boot(world: &World, plan: &Plan, cause: EventId) {
+    let start = |group: &str| {
+        for node in plan.group(group).unwrap_or_default() {
+            world.start(&node, cause);
+        }
+    };
+    start("zookeepers");
+    for node in plan.group("brokers").unwrap_or_default() {
+        world.sleep(STAGGER).await;
+        world.start(&node, cause);
+    }
+    world.sleep(STAGGER).await;
+    start("clients");
+    world.start(nodes::SETUP, cause);
+}
+
+/// Lets the auditor read everything.
+async fn audit(world: &World, ledger: &SharedLedger, cause: EventId) -> Vec<FreshRead> {
+    if ledger.topics_ready.get().is_none() {
+        return Vec::new();
+    }
+    world.start(nodes::AUDITOR, cause);
+    let deadline = world.now_ns() + AUDIT;
+    while !ledger.audited.get() && world.now_ns() < deadline {
+        world.sleep(10_000_000).await;
+    }
+    ledger.reads.take()
+}
+
+/// Stops everything and looks at what is left.
+fn verdict(
+    world: World,
+    plan: Rc<Plan>,
+    ledger: SharedLedger,
+    judge: Judge,
+    injector: Injector,
+    reads: Vec<FreshRead>,
+) -> Raw {
+    let last_event = world.emit(EventId::ROOT, EventKind::RunEnded);
+    judge.catch_up();
+    let disks = scan::scan_disks(&world, &plan);
+    judge.finish(&EndOfRun { now: world.now_ns(), disks, reads, last_event });
+    let effects = injector.effects();
+    let simulated_ns = world.now_ns();
+    let judged = judge.into_judged();
+    let finished = world.finish();
+    Raw {
+        effects,
+        setup_failed: ledger.setup_failed.take(),
+        judged,
+        events: finished.events,
+        event_count: finished.event_count,
+        fingerprint: finished.fingerprint,
+        simulated_ns,
+    }
+}

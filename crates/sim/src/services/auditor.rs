@@ -1,0 +1,31 @@
+//! The fresh reader: at the end of the run it reads every partition from start to end, as a new consumer would.
+
+use std::time::Duration;
+
+use host::Host;
+use oracle::FreshRead;
+use scenario::Plan;
+use trace::Partition;
+
+use super::{SharedLedger, bootstrap};
+
+/// How long reading one partition may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Reads every partition.
+pub async fn audit(host: Host, plan: &Plan, ledger: SharedLedger) {
+    for topic in &plan.topics {
+        for index in 0..topic.partitions as i32 {
+            let partition = Partition::new(&topic.name, index);
+            let read = match client::read_all(&host, bootstrap(plan), partition, PATIENCE).await {
+                Ok(records) => {
+                    let records = records.iter().map(|record| (record.offset, record.producer, record.sequence));
+                    FreshRead { partition, records: records.collect(), error: None }
+                }
+                Err(error) => FreshRead { partition, records: Vec::new(), error: Some(error.to_string()) },
+            };
+            ledger.reads.borrow_mut().push(read);
+        }
+    }
+    ledger.audited.set(true);
+}

@@ -1,0 +1,56 @@
+//! The services behind the cluster: those that publish, those that consume, and the run's own helpers.
+//!
+//! Each is a node that knows only its Host; what must outlive its process (the next record's number, what it was told to
+//! stop) stands in a [`Ledger`], as a real service would keep it in its database.
+
+mod auditor;
+mod consumer;
+mod producer;
+mod setup;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+pub use auditor::audit;
+pub use consumer::consume;
+pub use producer::produce;
+pub use setup::create_topics;
+
+use host::Address;
+use oracle::FreshRead;
+use scenario::Config;
+use trace::{EventId, Name};
+
+/// The port of every broker.
+pub const KAFKA_PORT: u16 = 9092;
+
+/// What services and runner share.
+#[derive(Default)]
+pub struct Ledger {
+    /// Whether the topics exist: services start working then.
+    pub topics_ready: Cell<Option<EventId>>,
+    /// Why setup gave up.
+    pub setup_failed: RefCell<Option<String>>,
+    /// Whether producers should stop.
+    pub stop_producing: Cell<bool>,
+    /// The next record's number of each producing node.
+    pub next: RefCell<BTreeMap<Name, u64>>,
+    /// What the auditor read.
+    pub reads: RefCell<Vec<FreshRead>>,
+    /// Whether the auditor is done.
+    pub audited: Cell<bool>,
+}
+
+/// The brokers to ask first.
+pub fn bootstrap(plan: &scenario::Plan) -> Vec<Address> {
+    (1..=plan.cluster.brokers).map(|id| Address::new(&format!("broker-{id}"), KAFKA_PORT)).collect()
+}
+
+/// The given settings as Kafka's names and plain values.
+pub fn settings(config: &Config) -> BTreeMap<String, String> {
+    config.given().map(|(name, value)| (name.to_owned(), value.to_string())).collect()
+}
+
+/// A shared ledger.
+pub type SharedLedger = Rc<Ledger>;

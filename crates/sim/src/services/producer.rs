@@ -1,0 +1,42 @@
+//! A service that publishes: MemberService, OrderService and their like.
+
+use std::time::Duration;
+
+use client::{Producer, ProducerConfig, Record};
+use host::Host;
+use scenario::{IDENTITY_HEADER, Plan};
+use trace::Name;
+
+use super::{SharedLedger, bootstrap, settings};
+
+/// Publishes at a constant rate until told to stop; record n depends on (seed, client, n) only.
+pub async fn produce(host: Host, plan: &Plan, producer: &scenario::Producer, index: u32, ledger: SharedLedger) {
+    while ledger.topics_ready.get().is_none() {
+        host.sleep(Duration::from_millis(50)).await;
+    }
+    let config = ProducerConfig::from_settings(&settings(&producer.config))
+        .unwrap_or_else(|error| panic!("the scenario checked the settings of {}: {error}", producer.name));
+    let kafka = Producer::new(host.clone(), bootstrap(plan), config);
+    let interval = Duration::from_nanos(producer.rate.interval().nanos());
+    let topic = Name::new(&producer.topic);
+    let began = host.now();
+    let first = ledger.next.borrow().get(&host.name()).copied().unwrap_or(0);
+    for n in first.. {
+        let due = interval * u32::try_from(n - first).expect("a run sends fewer than 2^32 records");
+        host.sleep_until(began + due).await;
+        if ledger.stop_producing.get() {
+            break;
+        }
+        ledger.next.borrow_mut().insert(host.name(), n + 1);
+        let rendered = producer.render(plan.seed, index, n);
+        let record = Record::new(topic, n)
+            .key(rendered.key)
+            .value(rendered.value)
+            .header(IDENTITY_HEADER, rendered.identity);
+        // A refused record is told by its event; a service that publishes mails goes on with the next.
+        let _ = kafka.send(record).await;
+    }
+    kafka.flush().await;
+    // The service stays up: it has nothing more to say.
+    std::future::pending::<()>().await;
+}

@@ -1,0 +1,245 @@
+//! From what a run left to its record, its closing lines and its tables.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use oracle::{Latency, OracleReport, RecordCounts, Summary};
+use scenario::Plan;
+use trace::Name;
+
+use crate::faults::Effect;
+use crate::outcome::{OracleRecord, Outcome, Records, RunRecord, Verdict, ViolationRecord};
+use crate::run::{Raw, RunOptions};
+
+/// Version of the record.
+const RECORD_SCHEMA: u32 = 1;
+
+/// Concludes a run.
+pub(crate) fn conclude(plan: &Plan, options: &RunOptions, raw: Raw) -> Outcome {
+    let summary = raw.judged.tally.summary();
+    let violations = violations(plan, &raw);
+    let vacuous = vacuous(plan, &raw, &summary);
+    let (verdict, reason) = judge(plan, &raw, &violations, &summary);
+    let record = RunRecord {
+        kind: "run".into(),
+        schema: RECORD_SCHEMA,
+        scenario: plan.name.clone(),
+        variant: options.variant.clone(),
+        seed: plan.seed,
+        schedule_seed: plan.schedule_seed,
+        verdict,
+        reason,
+        fingerprint: format!("{:016x}", raw.fingerprint),
+        records: records(&summary.total),
+        violations,
+        vacuous,
+        oracles: raw.judged.reports.iter().map(oracle_record).collect(),
+        unavailable_seconds: unavailable(&summary),
+        marks: raw.judged.marks.iter().map(|(mark, count)| ((*mark).to_owned(), *count)).collect(),
+        faults: raw.effects.iter().filter(|effect| **effect == Effect::Hit).count() as u64,
+        events: raw.event_count,
+        simulated_seconds: raw.simulated_ns as f64 / 1e9,
+        wall_seconds: 0.0,
+        again: options.again.clone(),
+    };
+    let closing = closing(&record, &summary);
+    let digest = raw.judged.digest.finish(closing, &raw.judged.state);
+    Outcome { tables: tables(&record, &summary), record, digest, events: raw.events }
+}
+
+fn records(counts: &RecordCounts) -> Records {
+    Records {
+        sent: counts.sent,
+        acked: counts.acked,
+        failed: counts.failed,
+        unknown: counts.unknown,
+        delivered: counts.delivered,
+        duplicated: counts.duplicated,
+        lost: counts.lost,
+    }
+}
+
+fn oracle_record(report: &OracleReport) -> OracleRecord {
+    OracleRecord { oracle: report.slug.to_owned(), facts: report.facts, violations: report.violations }
+}
+
+fn violations(plan: &Plan, raw: &Raw) -> Vec<ViolationRecord> {
+    let record = |finding: &oracle::Finding| ViolationRecord {
+        oracle: finding.oracle.to_owned(),
+        expected: plan.expect.violation.iter().any(|expected| expected == finding.oracle),
+        signature: finding.signature.clone(),
+        event: finding.event.0,
+        at: format!("{:.3}s", finding.at as f64 / 1e9),
+        summary: finding.summary.clone(),
+    };
+    raw.judged.findings.iter().map(record).collect()
+}
+
+/// Faults that proved nothing; each fails the run.
+fn vacuous_faults(plan: &Plan, raw: &Raw) -> Vec<String> {
+    let faults = plan.faults.iter().zip(&raw.effects).filter(|(fault, _)| !fault.optional);
+    faults
+        .filter_map(|(fault, effect)| match effect {
+            Effect::Hit => None,
+            Effect::NeverFired => Some(format!("fault {}: its time or condition never came", fault.id)),
+            Effect::Nothing(reason) => Some(format!("fault {}: {reason}", fault.id)),
+        })
+        .collect()
+}
+
+fn vacuous(plan: &Plan, raw: &Raw, summary: &Summary) -> Vec<String> {
+    let mut vacuous = vacuous_faults(plan, raw);
+    if summary.total.acked == 0 && !plan.producers.is_empty() {
+        vacuous.push("records: none was acknowledged".into());
+    }
+    vacuous.extend(raw.judged.reports.iter().filter(|report| report.vacuous).map(|report| report.slug.to_owned()));
+    vacuous
+}
+
+/// The verdict, and why in one sentence.
+fn judge(plan: &Plan, raw: &Raw, violations: &[ViolationRecord], summary: &Summary) -> (Verdict, String) {
+    if let Some(reason) = &raw.setup_failed {
+        let reason = format!("ERROR: the topics could not be created: {reason}");
+        return (Verdict::Error, reason);
+    }
+    if let Some(unexpected) = violations.iter().find(|violation| !violation.expected) {
+        let count = violations.iter().filter(|violation| !violation.expected).count();
+        let more = if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
+        return (Verdict::Fail, format!("FAIL: {}: {}{more}", unexpected.oracle, unexpected.summary));
+    }
+    let fired = |slug: &String| violations.iter().any(|violation| violation.oracle == *slug);
+    if let Some(missing) = plan.expect.violation.iter().find(|slug| !fired(slug)) {
+        return (Verdict::Fail, format!("FAIL: the scenario expects a violation of {missing}, and none was found"));
+    }
+    if let Some(vacuous) = vacuous_faults(plan, raw).first() {
+        return (Verdict::Fail, format!("FAIL: the run proved nothing: {vacuous}"));
+    }
+    if summary.total.acked == 0 && !plan.producers.is_empty() {
+        return (Verdict::Fail, "FAIL: the run proved nothing: no record was acknowledged".into());
+    }
+    let pass = if plan.expect.violation.is_empty() {
+        format!("PASS: {} acknowledged records, none lost, no violation", summary.total.acked)
+    } else {
+        format!("PASS: the expected violation was found: {}", plan.expect.violation.join(", "))
+    };
+    (Verdict::Pass, pass)
+}
+
+fn unavailable(summary: &Summary) -> BTreeMap<String, f64> {
+    let topics = summary.topics.iter();
+    topics.map(|row| (row.topic.to_string(), (row.unavailable_ns / 1_000_000) as f64 / 1e3)).collect()
+}
+
+/// A duration in a coarse bucket, so that it does not change with the schedule.
+fn bucket(ns: u64) -> &'static str {
+    const SECOND: u64 = 1_000_000_000;
+    match ns {
+        0 => "0",
+        ns if ns < SECOND => "<1s",
+        ns if ns < 10 * SECOND => "<10s",
+        ns if ns < 30 * SECOND => "<30s",
+        ns if ns < 60 * SECOND => "<60s",
+        _ => ">60s",
+    }
+}
+
+/// The digest's last lines: exact where safety is concerned, coarse where time is.
+fn closing(record: &RunRecord, summary: &Summary) -> Vec<String> {
+    let mut lines = Vec::new();
+    for row in &summary.topics {
+        let blocked = summary.partitions.iter().filter(|it| it.partition.topic == row.topic && it.unavailable_ns > 0);
+        let blocked: Vec<String> =
+            blocked.map(|it| format!("{} {}", it.partition, bucket(it.unavailable_ns))).collect();
+        let blocked = if blocked.is_empty() { "never".to_owned() } else { blocked.join(", ") };
+        let counts = &row.records;
+        lines.push(format!(
+            "{:<8} lost {}, duplicated {}, out of order {}        blocked  {blocked}",
+            row.topic.as_str(),
+            counts.lost,
+            counts.duplicated,
+            counts.out_of_order
+        ));
+    }
+    lines.push(proved(record));
+    lines.push(match record.verdict {
+        Verdict::Pass => "PASS".into(),
+        Verdict::Fail | Verdict::Error => record.reason.clone(),
+    });
+    lines
+}
+
+fn proved(record: &RunRecord) -> String {
+    let oracles = record.oracles.len();
+    let vacuous: Vec<&str> =
+        record.oracles.iter().filter(|oracle| oracle.facts == 0).map(|oracle| oracle.oracle.as_str()).collect();
+    if vacuous.is_empty() {
+        format!("proved   {oracles} oracles, none vacuous")
+    } else {
+        format!("proved   {} oracles; saw nothing: {}", oracles - vacuous.len(), vacuous.join(", "))
+    }
+}
+
+/// The tables that `run` prints.
+pub fn tables(record: &RunRecord, summary: &Summary) -> String {
+    let mut text = String::new();
+    let header = format!(
+        "{:<24} {:>7} {:>7} {:>7} {:>8} {:>9} {:>10} {:>5} {:>9}   {}\n",
+        "", "sent", "acked", "failed", "unknown", "delivered", "duplicated", "lost", "blocked", "latency p50 / p99 / max"
+    );
+    text += &header;
+    for row in &summary.topics {
+        let blocked = format!("{:.1} s", row.unavailable_ns as f64 / 1e9);
+        text += &table_row(row.topic, &row.records, &blocked, &row.ack, &row.end_to_end);
+    }
+    for row in &summary.clients {
+        text += &table_row(row.client, &row.records, "", &row.ack, &row.end_to_end);
+    }
+    text += "\noracle                    facts   violations\n";
+    for oracle in &record.oracles {
+        let vacuous = if oracle.facts == 0 { "   saw nothing" } else { "" };
+        writeln!(text, "{:<24} {:>6} {:>12}{vacuous}", oracle.oracle, oracle.facts, oracle.violations)
+            .expect("a string takes all");
+    }
+    for violation in &record.violations {
+        let expected = if violation.expected { "expected" } else { "UNEXPECTED" };
+        writeln!(text, "\n{expected} violation of {} at {}: {}", violation.oracle, violation.at, violation.summary)
+            .expect("a string takes all");
+        writeln!(text, "   signature {}", violation.signature).expect("a string takes all");
+    }
+    text
+}
+
+fn table_row(name: Name, counts: &RecordCounts, blocked: &str, ack: &Latency, end_to_end: &Latency) -> String {
+    let latency = |what: &str, it: &Latency| {
+        let ms = |ns: u64| ns as f64 / 1e6;
+        (it.count > 0).then(|| format!("{what} {:.1} / {:.1} / {:.1} ms", ms(it.p50), ms(it.p99), ms(it.max)))
+    };
+    let latencies: Vec<String> = [latency("ack", ack), latency("end to end", end_to_end)].into_iter().flatten().collect();
+    format!(
+        "{:<24} {:>7} {:>7} {:>7} {:>8} {:>9} {:>10} {:>5} {:>9}   {}\n",
+        name.as_str(),
+        counts.sent,
+        counts.acked,
+        counts.failed,
+        counts.unknown,
+        counts.delivered,
+        counts.duplicated,
+        counts.lost,
+        blocked,
+        latencies.join("; ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bucket;
+
+    #[test]
+    fn durations_fall_into_coarse_buckets() {
+        assert_eq!(bucket(0), "0");
+        assert_eq!(bucket(999_999_999), "<1s");
+        assert_eq!(bucket(1_000_000_000), "<10s");
+        assert_eq!(bucket(29_000_000_000), "<30s");
+        assert_eq!(bucket(300_000_000_000), ">60s");
+    }
+}

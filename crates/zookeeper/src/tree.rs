@@ -1,0 +1,411 @@
+//! The znode tree and its sessions: the state that all members reach by applying the same transactions in the same order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use trace::ZnodeChange;
+
+use crate::codec::{Decoder, Encoder, MALFORMED, Malformed};
+use crate::txn::{Action, Txn};
+use crate::types::{CreateMode, Created, ErrorCode, Op, OpResult, Stat, Zxid, fnv};
+
+/// What happened to a znode; watches and the trace are told.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Change {
+    /// Its path.
+    pub path: String,
+    /// What happened.
+    pub kind: ZnodeChange,
+    /// Its data version after that.
+    pub version: i32,
+    /// The session that owns it, or 0.
+    pub owner: u64,
+}
+
+/// Why a transaction changed nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Failure {
+    /// Which operation of a multi failed; 0 otherwise.
+    pub index: usize,
+    /// Why.
+    pub error: ErrorCode,
+}
+
+/// What a transaction did.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Applied {
+    /// One result an operation, or the failure; nothing was changed then.
+    pub result: Result<Vec<OpResult>, Failure>,
+    /// What changed, in order.
+    pub changes: Vec<Change>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+struct Node {
+    data: Bytes,
+    /// Its `cversion` counts created children only: that number names sequential ones. [`Node::stat`] turns it into
+    /// what clients see, creations and deletions.
+    stat: Stat,
+    children: BTreeSet<String>,
+}
+
+impl Node {
+    fn new(data: Bytes, owner: u64, zxid: Zxid, time: i64) -> Node {
+        let stat = Stat {
+            czxid: zxid.0,
+            mzxid: zxid.0,
+            pzxid: zxid.0,
+            ctime: time,
+            mtime: time,
+            ephemeral_owner: owner,
+            ..Stat::default()
+        };
+        Node { data, stat, children: BTreeSet::new() }
+    }
+
+    fn stat(&self) -> Stat {
+        let children = self.children.len() as i32;
+        Stat {
+            cversion: self.stat.cversion.wrapping_mul(2).wrapping_sub(children),
+            data_length: self.data.len() as i32,
+            num_children: children,
+            ..self.stat
+        }
+    }
+}
+
+#[derive(Clone, PartialEq, Debug)]
+struct Session {
+    timeout_ms: u32,
+    ephemerals: BTreeSet<String>,
+}
+
+/// The replicated state.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Tree {
+    nodes: BTreeMap<String, Node>,
+    sessions: BTreeMap<u64, Session>,
+    last_zxid: Zxid,
+}
+
+/// How to take an operation of a failed multi back: what a path held before it.
+type Undo = Vec<(String, Option<Node>)>;
+
+impl Default for Tree {
+    /// The tree of a new ensemble: the root and ZooKeeper's own znodes.
+    fn default() -> Tree {
+        let mut nodes = BTreeMap::new();
+        for (path, child) in [("/", Some("zookeeper")), ("/zookeeper", Some("quota")), ("/zookeeper/quota", None)] {
+            let mut node = Node::new(Bytes::new(), 0, Zxid::ZERO, 0);
+            node.children.extend(child.map(str::to_owned));
+            nodes.insert(path.to_owned(), node);
+        }
+        Tree { nodes, sessions: BTreeMap::new(), last_zxid: Zxid::ZERO }
+    }
+}
+
+impl Tree {
+    /// The last transaction applied.
+    pub fn last_zxid(&self) -> Zxid {
+        self.last_zxid
+    }
+
+    /// A znode's data and stat.
+    pub fn get(&self, path: &str) -> Option<(Bytes, Stat)> {
+        self.nodes.get(path).map(|node| (node.data.clone(), node.stat()))
+    }
+
+    /// A znode's stat.
+    pub fn stat(&self, path: &str) -> Option<Stat> {
+        self.nodes.get(path).map(Node::stat)
+    }
+
+    /// The names of a znode's children, sorted, and its stat.
+    pub fn children(&self, path: &str) -> Option<(Vec<String>, Stat)> {
+        self.nodes.get(path).map(|node| (node.children.iter().cloned().collect(), node.stat()))
+    }
+
+    /// The open sessions and their timeouts in milliseconds.
+    pub fn sessions(&self) -> impl Iterator<Item = (u64, u32)> + '_ {
+        self.sessions.iter().map(|(id, session)| (*id, session.timeout_ms))
+    }
+
+    /// A session's timeout in milliseconds, while it is open.
+    pub fn session_timeout(&self, session: u64) -> Option<u32> {
+        self.sessions.get(&session).map(|session| session.timeout_ms)
+    }
+
+    /// The ephemerals of a session.
+    pub fn ephemerals(&self, session: u64) -> Vec<String> {
+        self.sessions.get(&session).map(|session| session.ephemerals.iter().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Applies the transaction `zxid`. It is validated here, by every member with the same result.
+    ///
+    /// # Panics
+    /// If transactions come out of order: Zab is broken then.
+    pub fn apply(&mut self, zxid: Zxid, txn: &Txn) -> Applied {
+        assert!(zxid > self.last_zxid, "{zxid} delivered after {}", self.last_zxid);
+        self.last_zxid = zxid;
+        let mut changes = Vec::new();
+        let result = self.perform(zxid, txn, &mut changes);
+        assert!(result.is_ok() || changes.is_empty(), "a failed transaction changes nothing");
+        Applied { result, changes }
+    }
+
+    fn perform(&mut self, zxid: Zxid, txn: &Txn, changes: &mut Vec<Change>) -> Result<Vec<OpResult>, Failure> {
+        let fail = |error| Failure { index: 0, error };
+        match &txn.action {
+            Action::Fail(error) => return Err(fail(*error)),
+            Action::CreateSession { timeout_ms } => {
+                if self.sessions.contains_key(&txn.session) {
+                    return Err(fail(ErrorCode::BadArguments));
+                }
+                self.sessions.insert(txn.session, Session { timeout_ms: *timeout_ms, ephemerals: BTreeSet::new() });
+                return Ok(Vec::new());
+            }
+            _ if !self.sessions.contains_key(&txn.session) => return Err(fail(ErrorCode::SessionExpired)),
+            Action::CloseSession { .. } => {
+                for path in self.ephemerals(txn.session) {
+                    self.remove(&path, zxid, &mut Vec::new(), changes);
+                }
+                self.sessions.remove(&txn.session);
+                Ok(Vec::new())
+            }
+            Action::One(op) => {
+                let result = self.operate(zxid, txn, op, &mut Vec::new(), changes);
+                result.map(|result| vec![result]).map_err(fail)
+            }
+            Action::Multi(ops) => self.multi(zxid, txn, ops, changes),
+        }
+    }
+
+    fn multi(
+        &mut self,
+        zxid: Zxid,
+        txn: &Txn,
+        ops: &[Op],
+        changes: &mut Vec<Change>,
+    ) -> Result<Vec<OpResult>, Failure> {
+        let mut undo = Undo::new();
+        let mut results = Vec::new();
+        for (index, op) in ops.iter().enumerate() {
+            match self.operate(zxid, txn, op, &mut undo, changes) {
+                Ok(result) => results.push(result),
+                Err(error) => {
+                    self.restore(undo);
+                    changes.clear();
+                    return Err(Failure { index, error });
+                }
+            }
+        }
+        Ok(results)
+    }
+
+    fn restore(&mut self, undo: Undo) {
+        for (path, before) in undo.into_iter().rev() {
+            if let Some(now) = self.nodes.remove(&path) {
+                self.disown(now.stat.ephemeral_owner, &path);
+            }
+            if let Some(before) = before {
+                self.own(before.stat.ephemeral_owner, &path);
+                self.nodes.insert(path, before);
+            }
+        }
+    }
+
+    fn own(&mut self, owner: u64, path: &str) {
+        if owner != 0 {
+            self.sessions.get_mut(&owner).expect("an ephemeral has a session").ephemerals.insert(path.to_owned());
+        }
+    }
+
+    fn disown(&mut self, owner: u64, path: &str) {
+        if owner != 0 {
+            let owned = &mut self.sessions.get_mut(&owner).expect("an ephemeral has a session").ephemerals;
+            assert!(owned.remove(path), "a session knows its ephemerals");
+        }
+    }
+
+    fn operate(
+        &mut self,
+        zxid: Zxid,
+        txn: &Txn,
+        op: &Op,
+        undo: &mut Undo,
+        changes: &mut Vec<Change>,
+    ) -> Result<OpResult, ErrorCode> {
+        match op {
+            Op::Create { path, data, mode } => self.create(zxid, txn, (path, data, *mode), undo, changes),
+            Op::Delete { path, version } => {
+                if path == "/" {
+                    return Err(ErrorCode::BadArguments);
+                }
+                let node = self.versioned(path, *version)?;
+                if !node.children.is_empty() {
+                    return Err(ErrorCode::NotEmpty);
+                }
+                self.remove(path, zxid, undo, changes);
+                Ok(OpResult::Deleted)
+            }
+            Op::SetData { path, data, version } => {
+                undo.push((path.clone(), Some(self.versioned(path, *version)?.clone())));
+                let node = self.nodes.get_mut(path).expect("found above");
+                node.data = data.clone();
+                node.stat.version = node.stat.version.wrapping_add(1);
+                node.stat.mzxid = zxid.0;
+                node.stat.mtime = txn.time;
+                let (version, owner) = (node.stat.version, node.stat.ephemeral_owner);
+                changes.push(Change { path: path.clone(), kind: ZnodeChange::DataChanged, version, owner });
+                Ok(OpResult::Set(self.nodes[path].stat()))
+            }
+            Op::Check { path, version } => self.versioned(path, *version).map(|_| OpResult::Checked),
+        }
+    }
+
+    fn versioned(&self, path: &str, version: i32) -> Result<&Node, ErrorCode> {
+        let node = self.nodes.get(path).ok_or(ErrorCode::NoNode)?;
+        if version != -1 && version != node.stat.version { Err(ErrorCode::BadVersion) } else { Ok(node) }
+    }
+
+    fn create(
+        &mut self,
+        zxid: Zxid,
+        txn: &Txn,
+        (path, data, mode): (&str, &Bytes, CreateMode),
+        undo: &mut Undo,
+        changes: &mut Vec<Change>,
+    ) -> Result<OpResult, ErrorCode> {
+        let parent_path = parent_of(path).to_owned();
+        let mut path = path.to_owned();
+        if mode.is_sequential() {
+            // What follows the last slash may be empty: "/queue/" makes "/queue/0000000000".
+            let number = self.nodes.get(&parent_path).map_or(0, |parent| parent.stat.cversion);
+            path = format!("{path}{number:010}");
+        }
+        if !is_valid(&path) {
+            return Err(ErrorCode::BadArguments);
+        }
+        let parent = self.nodes.get(&parent_path).ok_or(ErrorCode::NoNode)?;
+        if parent.stat.ephemeral_owner != 0 {
+            return Err(ErrorCode::NoChildrenForEphemerals);
+        }
+        if self.nodes.contains_key(&path) {
+            return Err(ErrorCode::NodeExists);
+        }
+        undo.push((parent_path.clone(), Some(parent.clone())));
+        undo.push((path.clone(), None));
+        let parent = self.nodes.get_mut(&parent_path).expect("found above");
+        parent.children.insert(name_of(&path).to_owned());
+        parent.stat.cversion = parent.stat.cversion.wrapping_add(1);
+        parent.stat.pzxid = zxid.0;
+        let owner = if mode.is_ephemeral() { txn.session } else { 0 };
+        self.own(owner, &path);
+        self.nodes.insert(path.clone(), Node::new(data.clone(), owner, zxid, txn.time));
+        changes.push(Change { path: path.clone(), kind: ZnodeChange::Created, version: 0, owner });
+        Ok(OpResult::Created(Created { path, czxid: zxid.0 }))
+    }
+
+    fn remove(&mut self, path: &str, zxid: Zxid, undo: &mut Undo, changes: &mut Vec<Change>) {
+        let node = self.nodes.remove(path).expect("only what exists is removed");
+        assert!(node.children.is_empty(), "only leaves are removed");
+        let (version, owner) = (node.stat.version, node.stat.ephemeral_owner);
+        self.disown(owner, path);
+        let parent_path = parent_of(path);
+        let parent = self.nodes.get_mut(parent_path).expect("a znode has a parent");
+        undo.push((path.to_owned(), Some(node)));
+        undo.push((parent_path.to_owned(), Some(parent.clone())));
+        assert!(parent.children.remove(name_of(path)), "a parent knows its children");
+        parent.stat.pzxid = zxid.0;
+        changes.push(Change { path: path.to_owned(), kind: ZnodeChange::Deleted, version, owner });
+    }
+
+    /// The whole state as bytes.
+    pub fn encode(&self) -> Bytes {
+        let mut encoder = Encoder::new();
+        encoder.u64(self.last_zxid.0).u32(self.sessions.len() as u32);
+        for (id, session) in &self.sessions {
+            encoder.u64(*id).u32(session.timeout_ms);
+        }
+        encoder.u32(self.nodes.len() as u32);
+        for (path, node) in &self.nodes {
+            let stat = &node.stat;
+            encoder.text(path).bytes(&node.data);
+            encoder.u64(stat.czxid).u64(stat.mzxid).u64(stat.pzxid).i64(stat.ctime).i64(stat.mtime);
+            encoder.i32(stat.version).i32(stat.cversion).i32(stat.aversion).u64(stat.ephemeral_owner);
+        }
+        encoder.finish()
+    }
+
+    /// Reads what [`Tree::encode`] wrote. Children and ephemerals follow from the paths and owners.
+    pub fn decode(bytes: Bytes) -> Result<Tree, Malformed> {
+        let mut decoder = Decoder::new(bytes);
+        let last_zxid = Zxid(decoder.u64()?);
+        let sessions = decoder.list(|decoder| {
+            Ok((decoder.u64()?, Session { timeout_ms: decoder.u32()?, ephemerals: BTreeSet::new() }))
+        })?;
+        let nodes = decoder.list(|decoder| {
+            let (path, data) = (decoder.text()?, decoder.bytes()?);
+            let stat = Stat {
+                czxid: decoder.u64()?,
+                mzxid: decoder.u64()?,
+                pzxid: decoder.u64()?,
+                ctime: decoder.i64()?,
+                mtime: decoder.i64()?,
+                version: decoder.i32()?,
+                cversion: decoder.i32()?,
+                aversion: decoder.i32()?,
+                ephemeral_owner: decoder.u64()?,
+                data_length: 0,
+                num_children: 0,
+            };
+            Ok((path, Node { data, stat, children: BTreeSet::new() }))
+        })?;
+        let mut tree = Tree { nodes: nodes.into_iter().collect(), sessions: sessions.into_iter().collect(), last_zxid };
+        tree.link()?;
+        Ok(tree)
+    }
+
+    fn link(&mut self) -> Result<(), Malformed> {
+        let owned: Vec<(String, u64)> =
+            self.nodes.iter().map(|(path, node)| (path.clone(), node.stat.ephemeral_owner)).collect();
+        for (path, owner) in owned {
+            if path != "/" {
+                let parent = self.nodes.get_mut(parent_of(&path)).ok_or(MALFORMED)?;
+                parent.children.insert(name_of(&path).to_owned());
+            }
+            if owner != 0 {
+                self.sessions.get_mut(&owner).ok_or(MALFORMED)?.ephemerals.insert(path);
+            }
+        }
+        if self.nodes.contains_key("/") { Ok(()) } else { Err(MALFORMED) }
+    }
+
+    /// A hash of the whole state.
+    pub fn digest(&self) -> u64 {
+        fnv(0, &self.encode())
+    }
+}
+
+/// The path of a znode's parent; the root's is itself.
+pub fn parent_of(path: &str) -> &str {
+    match path.rfind('/') {
+        None | Some(0) => "/",
+        Some(slash) => &path[..slash],
+    }
+}
+
+fn name_of(path: &str) -> &str {
+    path.rsplit('/').next().expect("split gives at least one")
+}
+
+/// Whether `path` may name a znode.
+pub fn is_valid(path: &str) -> bool {
+    path == "/"
+        || path.strip_prefix('/').is_some_and(|rest| {
+            rest.split('/').all(|name| !name.is_empty() && name != "." && name != ".." && !name.contains('\0'))
+        })
+}
+
+#[cfg(test)]
+mod tests;
