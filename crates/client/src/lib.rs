@@ -1,1 +1,21 @@
-//! Placeholder.
+//! Kafka clients: producer, consumer, administration.
+//!
+//! Decisions are made by plain structs (batching, sequence numbers, positions, metadata); the async code around them only moves
+//! bytes and waits. All access to clock, network and entropy goes through a [`host::Host`].
+
+mod backoff;
+mod config;
+mod error;
+mod framing;
+mod hash;
+mod metadata;
+mod network;
+mod origin;
+mod producer;
+mod race;
+
+pub use config::{Acks, ClientConfig, ConsumerConfig, Isolation, OffsetReset, ProducerConfig};
+pub use error::{ClientError, ConfigError, ConsumerError, SendError};
+pub use hash::{key_hash, partition_for_key};
+pub use origin::ORIGIN_HEADER;
+pub use producer::{Delivery, Outcome, Producer, Record};

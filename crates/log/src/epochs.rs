@@ -102,3 +102,92 @@ impl EpochCache {
         self.entries.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cache(entries: &[(i32, i64)]) -> EpochCache {
+        let mut cache = EpochCache::default();
+        for (epoch, start_offset) in entries {
+            assert!(cache.assign(*epoch, *start_offset));
+        }
+        cache
+    }
+
+    fn entries(cache: &EpochCache) -> Vec<(i32, i64)> {
+        cache.entries().iter().map(|entry| (entry.epoch, entry.start_offset)).collect()
+    }
+
+    #[test]
+    fn the_answer_is_the_largest_epoch_not_above_the_one_asked_and_its_end() {
+        let cache = cache(&[(2, 10), (3, 20), (7, 30)]);
+        for (asked, epoch, end_offset) in [
+            (7, 7, 42),   // the newest ends with the log
+            (3, 3, 30),   // another ends where the next begins
+            (5, 3, 30),   // one that never was: the one below it (KIP-279)
+            (1, 1, 10),   // older than all: its data is gone, go on from the oldest
+            (8, -1, -1),  // newer than all
+            (-1, -1, -1), // no epoch at all
+        ] {
+            assert_eq!(cache.end_of(asked, 42), EpochEnd { epoch, end_offset }, "asked for {asked}");
+        }
+        assert_eq!(EpochCache::default().end_of(0, 0), EpochEnd::UNDEFINED);
+    }
+
+    #[test]
+    fn epoch_zero_is_an_epoch() {
+        // KAFKA-10432.
+        let cache = cache(&[(0, 0), (1, 5)]);
+        assert_eq!(cache.end_of(0, 9), EpochEnd { epoch: 0, end_offset: 5 });
+        assert_eq!(cache.epoch_of(4), Some(0));
+    }
+
+    #[test]
+    fn an_election_without_records_gives_way_to_the_next() {
+        let mut cache = cache(&[(1, 0), (2, 10)]);
+        assert!(cache.assign(4, 10));
+        assert_eq!(entries(&cache), [(1, 0), (4, 10)]);
+    }
+
+    #[test]
+    fn an_epoch_begins_once() {
+        let mut cache = cache(&[(1, 0)]);
+        assert!(!cache.assign(1, 5));
+        assert_eq!(entries(&cache), [(1, 0)]);
+    }
+
+    #[test]
+    fn an_older_epoch_replaces_elections_that_never_wrote() {
+        let mut cache = cache(&[(1, 0), (5, 10)]);
+        assert!(cache.assign(3, 10));
+        assert_eq!(entries(&cache), [(1, 0), (3, 10)]);
+    }
+
+    #[test]
+    fn cutting_the_log_forgets_what_began_there_or_later() {
+        let mut cache = cache(&[(1, 0), (2, 10), (3, 20)]);
+        assert!(!cache.truncate_from_end(21));
+        assert!(cache.truncate_from_end(20));
+        assert_eq!(entries(&cache), [(1, 0), (2, 10)]);
+        assert!(cache.truncate_from_end(0));
+        assert_eq!(cache.latest(), None);
+    }
+
+    #[test]
+    fn the_epoch_that_goes_on_at_a_new_log_start_starts_there() {
+        let mut cache = cache(&[(1, 0), (2, 10), (3, 20)]);
+        assert!(!cache.truncate_from_start(0));
+        assert!(cache.truncate_from_start(15));
+        assert_eq!(entries(&cache), [(2, 15), (3, 20)]);
+        assert!(cache.truncate_from_start(20));
+        assert_eq!(entries(&cache), [(3, 20)]);
+        assert!(!EpochCache::default().truncate_from_start(5));
+    }
+
+    #[test]
+    fn every_offset_knows_its_epoch() {
+        let cache = cache(&[(2, 10), (3, 20)]);
+        assert_eq!([9, 10, 19, 20, 99].map(|offset| cache.epoch_of(offset)), [None, Some(2), Some(2), Some(3), Some(3)]);
+    }
+}

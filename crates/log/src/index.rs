@@ -49,3 +49,41 @@ impl OffsetIndex {
         bytes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Batches of ten offsets and 100 bytes from offset 1000 on.
+    fn index(interval: u32) -> OffsetIndex {
+        let mut index = OffsetIndex::new(1000, interval);
+        for n in 0..10 {
+            index.note(1009 + i64::from(n) * 10, n * 100, 100);
+        }
+        index
+    }
+
+    #[test]
+    fn a_lookup_never_leads_past_the_batch() {
+        for interval in [0, 50, 100, 250, 10_000] {
+            let index = index(interval);
+            for offset in 1000..1100 {
+                let position = index.lookup(offset);
+                let batch = (offset - 1000) as u32 / 10 * 100;
+                assert!(position <= batch && position.is_multiple_of(100), "interval {interval}, offset {offset}");
+                assert!(batch - position <= interval + 200, "interval {interval}, offset {offset}");
+            }
+        }
+    }
+
+    #[test]
+    fn entries_are_an_interval_apart() {
+        assert_eq!(index(250).to_bytes().len(), 3 * 8);
+        assert_eq!(index(10_000).to_bytes().len(), 0);
+    }
+
+    #[test]
+    fn the_file_holds_last_offset_and_position_of_a_batch() {
+        assert_eq!(index(250).to_bytes()[..8], [0, 0, 0, 39, 0, 0, 0x01, 0x2c]);
+    }
+}

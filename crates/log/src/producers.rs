@@ -157,3 +157,130 @@ impl ProducerStates {
         self.producers.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PRODUCER: i64 = 9;
+
+    fn batch(epoch: i16, sequence: i32, records: i32, base_offset: i64) -> AppendedBatch {
+        AppendedBatch {
+            base_offset,
+            last_offset: base_offset + i64::from(records) - 1,
+            records: records as u32,
+            leader_epoch: 0,
+            crc: 0,
+            producer_id: PRODUCER,
+            producer_epoch: epoch,
+            sequence,
+            max_timestamp: 1000,
+            bytes: 100,
+            transactional: false,
+            control: false,
+        }
+    }
+
+    fn marker(epoch: i16) -> AppendedBatch {
+        AppendedBatch { control: true, transactional: true, ..batch(epoch, -1, 1, 500) }
+    }
+
+    /// After these (epoch, sequence, records), the verdict on another.
+    fn check(written: &[(i16, i32, i32)], then: (i16, i32, i32)) -> Result<Verdict, ProducerError> {
+        let mut producers = ProducerStates::default();
+        let mut offset = 0;
+        for (epoch, sequence, records) in written {
+            producers.apply(&batch(*epoch, *sequence, *records, offset));
+            offset += i64::from(*records);
+        }
+        producers.check(&batch(then.0, then.1, then.2, offset))
+    }
+
+    fn out_of_order(last: i32, found: i32) -> Result<Verdict, ProducerError> {
+        Err(ProducerError::OutOfOrderSequence { producer_id: PRODUCER, last, found })
+    }
+
+    fn base_of(verdict: Result<Verdict, ProducerError>) -> i64 {
+        match verdict {
+            Ok(Verdict::Duplicate(old)) => old.base_offset,
+            other => panic!("no duplicate: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_batch_must_continue_the_sequence() {
+        assert_eq!(check(&[(0, 0, 10)], (0, 10, 5)), Ok(Verdict::Append));
+        assert_eq!(check(&[(0, 0, 10)], (0, 11, 5)), out_of_order(9, 11));
+    }
+
+    #[test]
+    fn a_producer_that_nothing_is_known_of_may_begin_anywhere() {
+        assert_eq!(check(&[], (3, 77, 1)), Ok(Verdict::Append));
+    }
+
+    #[test]
+    fn each_of_the_last_five_batches_is_recognised_and_answered_with_its_offset() {
+        let written: Vec<_> = (0..7).map(|n| (0, n * 10, 10)).collect();
+        for n in 2..7 {
+            assert_eq!(base_of(check(&written, (0, n * 10, 10))), i64::from(n * 10));
+        }
+        assert_eq!(check(&written, (0, 10, 10)), out_of_order(69, 10));
+    }
+
+    #[test]
+    fn half_a_known_batch_is_no_duplicate() {
+        assert_eq!(check(&[(0, 0, 10)], (0, 0, 5)), out_of_order(9, 0));
+    }
+
+    #[test]
+    fn sequences_wrap_from_the_largest_number_to_zero() {
+        assert_eq!(check(&[(0, i32::MAX, 1)], (0, 0, 4)), Ok(Verdict::Append));
+        assert_eq!(check(&[(0, i32::MAX - 1, 4)], (0, 2, 4)), Ok(Verdict::Append));
+        assert_eq!(base_of(check(&[(0, i32::MAX - 1, 4), (0, 2, 4)], (0, i32::MAX - 1, 4))), 0);
+    }
+
+    #[test]
+    fn a_new_epoch_begins_at_zero_and_fences_the_old() {
+        assert_eq!(check(&[(0, 0, 10)], (1, 0, 1)), Ok(Verdict::Append));
+        assert_eq!(check(&[(0, 0, 10)], (1, 10, 1)), out_of_order(-1, 10));
+        let fenced = ProducerError::InvalidProducerEpoch { producer_id: PRODUCER, current: 1, found: 0 };
+        assert_eq!(check(&[(0, 0, 10), (1, 0, 1)], (0, 10, 1)), Err(fenced));
+        // A batch of the old epoch is not recognised in the new one.
+        assert_eq!(check(&[(0, 0, 10), (1, 0, 1)], (1, 0, 10)), out_of_order(0, 0));
+    }
+
+    #[test]
+    fn a_marker_of_a_higher_epoch_fences_too() {
+        let mut producers = ProducerStates::default();
+        producers.apply(&batch(0, 0, 10, 0));
+        producers.apply(&marker(1));
+        assert!(producers.check(&batch(0, 10, 1, 501)).is_err());
+        assert_eq!(producers.check(&batch(1, 0, 1, 501)), Ok(Verdict::Append));
+        assert!(producers.check(&batch(1, 5, 1, 501)).is_err());
+    }
+
+    #[test]
+    fn a_marker_of_the_same_epoch_leaves_the_sequence_alone() {
+        let mut producers = ProducerStates::default();
+        producers.apply(&batch(0, 0, 10, 0));
+        producers.apply(&marker(0));
+        assert_eq!(producers.check(&batch(0, 10, 1, 501)), Ok(Verdict::Append));
+    }
+
+    #[test]
+    fn an_idle_producer_expires_and_may_then_begin_anywhere() {
+        let mut producers = ProducerStates::default();
+        producers.apply(&batch(0, 0, 10, 0));
+        producers.expire(1000 + 99, 100);
+        assert!(producers.check(&batch(0, 5, 1, 10)).is_err());
+        producers.expire(1000 + 100, 100);
+        assert_eq!(producers.check(&batch(0, 5, 1, 10)), Ok(Verdict::Append));
+    }
+
+    #[test]
+    fn batches_without_a_producer_leave_no_trace() {
+        let mut producers = ProducerStates::default();
+        producers.apply(&AppendedBatch { producer_id: -1, sequence: -1, ..batch(-1, -1, 10, 0) });
+        assert_eq!(producers, ProducerStates::default());
+    }
+}

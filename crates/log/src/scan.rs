@@ -188,3 +188,87 @@ static CASTAGNOLI: [u32; 256] = {
     }
     table
 };
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use wire::batch::BatchBuilder;
+
+    use super::*;
+
+    fn batch(base_offset: i64, leader_epoch: i32) -> Vec<u8> {
+        let mut builder = BatchBuilder::default();
+        builder.producer(5, 1, 40);
+        builder.append(7, Some(b"key"), Some(b"value"), &[]);
+        builder.append(9, None, Some(b"value"), &[]);
+        builder.build(base_offset, leader_epoch).to_vec()
+    }
+
+    fn file(base: i64, batches: &[Vec<u8>]) -> (String, Vec<u8>) {
+        (format!("{base:020}.log"), batches.concat())
+    }
+
+    fn problems(files: &[(String, Vec<u8>)]) -> Vec<String> {
+        scan(files).problems.into_iter().map(|problem| problem.what).collect()
+    }
+
+    #[test]
+    fn a_sound_log_scans_without_problems_and_with_all_its_facts() {
+        let files = [
+            file(14, &[batch(14, 3)]),
+            ("leader-epoch-checkpoint".to_owned(), b"0\n0\n".to_vec()),
+            file(10, &[batch(10, 2), batch(12, 3)]),
+        ];
+        let scanned = scan(&files);
+        assert_eq!(scanned.problems, []);
+        assert_eq!((scanned.log_start, scanned.log_end), (10, 16));
+        let facts: Vec<_> = scanned.batches.iter().map(|b| (b.segment, b.base_offset, b.last_offset)).collect();
+        assert_eq!(facts, [(10, 10, 11), (10, 12, 13), (14, 14, 15)]);
+        let one = scanned.batches[1];
+        assert!(one.crc_ok);
+        assert_eq!((one.leader_epoch, one.records, one.max_timestamp), (3, 2, 9));
+        assert_eq!((one.producer_id, one.producer_epoch, one.sequence), (5, 1, 40));
+        assert_eq!((one.position, one.length as usize), (batch(0, 0).len() as u64, batch(0, 0).len()));
+    }
+
+    #[test]
+    fn its_crc_is_the_castagnoli_one() {
+        assert_eq!(castagnoli(b"123456789"), 0xe306_9283);
+    }
+
+    #[test]
+    fn every_kind_of_damage_is_told() {
+        let mut rotten = batch(2, 0);
+        *rotten.last_mut().expect("not empty") ^= 4;
+        for (files, expected) in [
+            (vec![file(0, &[batch(0, 0), rotten])], "CRC of the batch at offset 2 is wrong"),
+            (vec![file(0, &[batch(0, 0), batch(4, 0)])], "offset 4 where 2 should follow"),
+            (vec![file(0, &[batch(0, 0), batch(0, 0)])], "offset 0 where 2 should follow"),
+            (vec![file(0, &[batch(0, 5), batch(2, 4)])], "leader epoch 4 after 5"),
+            (vec![file(0, &[batch(0, 0), vec![0; 512]])], "zeros in the last 512 bytes"),
+            (vec![file(0, &[batch(0, 0), batch(2, 0)[..30].to_vec()])], "no whole batch in the last 30 bytes"),
+        ] {
+            assert_eq!(problems(&files), [expected]);
+        }
+        let gap = [file(0, &[batch(0, 0)]), file(8, &[batch(8, 0)])];
+        assert_eq!(problems(&gap), ["segment begins at 8, the log so far ends at 2", "offset 8 where 2 should follow"]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_can_be_scanned(content in prop::collection::vec(any::<u8>(), 0..200)) {
+            let scanned = scan(&[(format!("{:020}.log", 0), content.clone())]);
+            prop_assert_eq!(scanned.problems.is_empty(), content.is_empty());
+        }
+
+        #[test]
+        fn no_changed_byte_goes_unnoticed(at in 0usize..200, change in 1u8..) {
+            let mut content = [batch(0, 1), batch(2, 1)].concat();
+            let at = at % content.len();
+            let before = scan(&[file(0, &[content.clone()])]);
+            content[at] ^= change;
+            let after = scan(&[file(0, &[content])]);
+            prop_assert!(!after.problems.is_empty() || after.batches != before.batches);
+        }
+    }
+}

@@ -114,3 +114,90 @@ pub(crate) fn check_continues(end_offset: i64, latest_epoch: i32, batch: &Append
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use wire::batch::BatchBuilder;
+
+    use super::*;
+
+    fn batch(base_offset: i64, leader_epoch: i32, value: &[u8]) -> Bytes {
+        let mut builder = BatchBuilder::default();
+        builder.append(0, None, Some(value), &[]);
+        builder.append(0, None, Some(value), &[]);
+        builder.build(base_offset, leader_epoch)
+    }
+
+    fn walk(bytes: &[u8], verify: bool) -> Walk<impl FnMut(u64, usize) -> io::Result<Bytes>> {
+        let all = Bytes::copy_from_slice(bytes);
+        Walk::new(0, bytes.len() as u64, verify, move |position, length| {
+            let start = (position as usize).min(all.len());
+            Ok(all.slice(start..(start + length).min(all.len())))
+        })
+    }
+
+    /// Base offsets up to the first malformed byte, and that byte.
+    fn walked(bytes: &[u8], verify: bool) -> (Vec<i64>, u64) {
+        let mut walk = walk(bytes, verify);
+        let mut offsets = Vec::new();
+        while let Some(Ok((_, header))) = walk.next().expect("memory can be read") {
+            offsets.push(header.base_offset);
+        }
+        (offsets, walk.position())
+    }
+
+    #[test]
+    fn a_walk_visits_every_batch_whether_it_reads_bodies_or_not() {
+        let sizes = [1, 10_000, 3, 70_000, 200_000, 5];
+        let batches: Vec<Bytes> = (0..6).map(|n| batch(n * 2, 0, &vec![7; sizes[n as usize]])).collect();
+        let all = batches.concat();
+        let expected = (vec![0, 2, 4, 6, 8, 10], all.len() as u64);
+        assert_eq!(walked(&all, false), expected);
+        assert_eq!(walked(&all, true), expected);
+    }
+
+    #[test]
+    fn only_a_verifying_walk_sees_a_rotten_body() {
+        let mut all = [batch(0, 0, b"first"), batch(2, 0, b"second")].concat();
+        let (first, last) = (batch(0, 0, b"first").len() as u64, all.len() - 1);
+        all[last] ^= 1;
+        assert_eq!(walked(&all, false), (vec![0, 2], all.len() as u64));
+        assert_eq!(walked(&all, true), (vec![0], first));
+    }
+
+    #[test]
+    fn a_replay_refuses_gaps_overlaps_and_falling_epochs() {
+        let header = |base, epoch| {
+            let header = BatchHeader::parse(&batch(base, epoch, b"x")).expect("a batch");
+            AppendedBatch::from_header(&header).expect("sound")
+        };
+        let mut replay = Replay::new(4, ProducerStates::default());
+        assert_eq!(replay.apply(&header(4, 3)), Ok(()));
+        assert_eq!(replay.apply(&header(8, 3)), Err(Discontinuity::Offset { expected: 6, found: 8 }));
+        assert_eq!(replay.apply(&header(4, 3)), Err(Discontinuity::Offset { expected: 6, found: 4 }));
+        assert_eq!(replay.apply(&header(6, 2)), Err(Discontinuity::Epoch { latest: 3, found: 2 }));
+        assert_eq!(replay.apply(&header(6, 3)), Ok(()));
+        assert_eq!(replay.next_offset, 8);
+        let mut unstamped = Replay::new(0, ProducerStates::default());
+        assert!(unstamped.apply(&header(0, -1)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_can_be_walked_over(bytes in prop::collection::vec(any::<u8>(), 0..300), verify: bool) {
+            let (_, position) = walked(&bytes, verify);
+            prop_assert!(position <= bytes.len() as u64);
+        }
+
+        #[test]
+        fn a_cut_loses_only_the_batch_it_cuts(at in 0usize..700, verify: bool) {
+            let batches: Vec<Bytes> = (0..5).map(|n| batch(n * 2, 0, b"some value")).collect();
+            let all = batches.concat();
+            let at = at.min(all.len());
+            let whole = at / batches[0].len();
+            let expected: Vec<i64> = (0..whole as i64).map(|n| n * 2).collect();
+            prop_assert_eq!(walked(&all[..at], verify), (expected, (whole * batches[0].len()) as u64));
+        }
+    }
+}

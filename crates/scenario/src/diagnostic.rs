@@ -97,7 +97,8 @@ pub(crate) fn suggest(name: &str, known: &[&str]) -> Option<String> {
     }
 }
 
-fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+/// The candidate that `name` is probably meant to be.
+pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     if name.len() > 100 {
         return None;
     }

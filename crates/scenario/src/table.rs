@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::diagnostic::suggest;
+use crate::diagnostic::{nearest, suggest};
 use crate::document::{Entry, Item, Node};
 use crate::report::{Report, Span};
 use crate::{
@@ -103,11 +103,21 @@ impl<'d> Table<'d> {
     pub(crate) fn finish(self, report: &mut Report) {
         for entry in self.entries {
             if !self.known.contains(&entry.key.as_str()) {
-                let given: Vec<&str> = self.entries.iter().map(|entry| entry.key.as_str()).collect();
-                let free: Vec<&str> = self.known.iter().copied().filter(|key| !given.contains(key)).collect();
-                let help = suggest(&entry.key, &free);
+                let help = self.advice(&entry.key);
                 report.error(entry.span, Problem { message: format!("unknown key `{}` in {}", entry.key, self.what), help });
             }
+        }
+    }
+}
+
+impl Table<'_> {
+    /// The nearest key that is still free, or else the nearest, or else all that are free.
+    fn advice(&self, key: &str) -> Option<String> {
+        let free: Vec<&str> =
+            self.known.iter().copied().filter(|known| !self.entries.iter().any(|entry| entry.key == *known)).collect();
+        match nearest(key, &free).or_else(|| nearest(key, &self.known)) {
+            Some(near) => Some(format!("did you mean `{near}`?")),
+            None => suggest(key, &free),
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use scenario::{Options, Plan, Scenario};
+use odradek_scenario as scenario;
+use odradek_scenario::{Options, Plan, Scenario};
 
 /// Every scenario file, also in subfolders.
 fn files(folder: &Path) -> Vec<PathBuf> {

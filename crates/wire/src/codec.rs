@@ -1,6 +1,6 @@
 //! Kafka's primitive types, read and written by hand: for record batches and for messages kafka-protocol lacks.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use kafka_protocol::protocol::StrBytes;
 use thiserror::Error;
 use uuid::Uuid;
@@ -97,12 +97,12 @@ impl Reader {
         Ok((value >> 1) as i64 ^ -((value & 1) as i64))
     }
 
-    fn base128(&mut self, maximum: u32) -> Result<u64, Malformed> {
+    fn base128(&mut self, maximum: usize) -> Result<u64, Malformed> {
         let mut value = 0u64;
-        for index in 0..maximum {
-            let byte = self.u8()?;
+        for (index, &byte) in self.bytes[self.position..].iter().take(maximum).enumerate() {
             value |= u64::from(byte & 0x7f) << (index * 7);
             if byte < 0x80 {
+                self.position += index + 1;
                 return Ok(value);
             }
         }
@@ -116,7 +116,7 @@ impl Reader {
         }
         let start = self.position;
         self.position += length;
-        Ok(self.bytes.slice(start..self.position))
+        Ok(self.bytes.slice_ref(&self.bytes[start..self.position]))
     }
 
     /// Takes bytes whose length is a zigzag varint; -1 is null.
@@ -190,43 +190,43 @@ fn text(bytes: Bytes) -> Result<StrBytes, Malformed> {
 #[derive(Debug, Default)]
 pub struct Writer {
     /// What has been written so far.
-    pub bytes: BytesMut,
+    pub bytes: Vec<u8>,
 }
 
 impl Writer {
     /// Starts empty, with room for `capacity` bytes.
     pub fn with_capacity(capacity: usize) -> Self {
-        Self { bytes: BytesMut::with_capacity(capacity) }
+        Self { bytes: Vec::with_capacity(capacity) }
     }
 
     /// Writes one signed byte.
     pub fn i8(&mut self, value: i8) {
-        self.bytes.put_i8(value);
+        self.bytes.push(value as u8);
     }
 
     /// Writes a boolean as one byte.
     pub fn bool(&mut self, value: bool) {
-        self.bytes.put_u8(u8::from(value));
+        self.bytes.push(u8::from(value));
     }
 
     /// Writes a big-endian 16-bit integer.
     pub fn i16(&mut self, value: i16) {
-        self.bytes.put_i16(value);
+        self.bytes.extend_from_slice(&value.to_be_bytes());
     }
 
     /// Writes a big-endian 32-bit integer.
     pub fn i32(&mut self, value: i32) {
-        self.bytes.put_i32(value);
+        self.bytes.extend_from_slice(&value.to_be_bytes());
     }
 
     /// Writes a big-endian 64-bit integer.
     pub fn i64(&mut self, value: i64) {
-        self.bytes.put_i64(value);
+        self.bytes.extend_from_slice(&value.to_be_bytes());
     }
 
     /// Writes a UUID (16 bytes).
     pub fn uuid(&mut self, value: Uuid) {
-        self.bytes.put_slice(value.as_bytes());
+        self.bytes.extend_from_slice(value.as_bytes());
     }
 
     /// Writes an unsigned varint.
@@ -246,10 +246,10 @@ impl Writer {
 
     fn base128(&mut self, mut value: u64) {
         while value >= 0x80 {
-            self.bytes.put_u8(value as u8 | 0x80);
+            self.bytes.push(value as u8 | 0x80);
             value >>= 7;
         }
-        self.bytes.put_u8(value as u8);
+        self.bytes.push(value as u8);
     }
 
     /// Writes nullable bytes after their length as a zigzag varint.
@@ -258,7 +258,7 @@ impl Writer {
             None => self.varint(-1),
             Some(value) => {
                 self.varint(i32::try_from(value.len()).expect("a record is under 2 GiB"));
-                self.bytes.put_slice(value);
+                self.bytes.extend_from_slice(value);
             }
         }
     }
@@ -272,7 +272,7 @@ impl Writer {
             None => self.i16(-1),
             Some(value) => {
                 self.i16(i16::try_from(value.len()).expect("the string is under 32 KiB"));
-                self.bytes.put_slice(value.as_bytes());
+                self.bytes.extend_from_slice(value.as_bytes());
             }
         }
     }
@@ -281,7 +281,7 @@ impl Writer {
     pub fn compact_nullable_string(&mut self, value: Option<&str>) {
         let Some(value) = value else { return self.unsigned_varint(0) };
         self.compact_length(value.len());
-        self.bytes.put_slice(value.as_bytes());
+        self.bytes.extend_from_slice(value.as_bytes());
     }
 
     /// Writes a compact string.

@@ -60,7 +60,8 @@ pub enum Outcome {
     Broadcast,
     /// Tell this member the own vote.
     Reply(u32),
-    /// The election is over: this member leads, because of that event.
+    /// The election is over: this member leads, because of that event. Tell every other member too: some may need just
+    /// this vote.
     Decided(u32, EventId),
 }
 
@@ -69,6 +70,8 @@ pub struct Election {
     me: u32,
     members: BTreeSet<u32>,
     round: u64,
+    /// The vote for oneself, with the own history.
+    own: Vote,
     vote: Vote,
     votes: BTreeMap<u32, Vote>,
     settled: BTreeMap<u32, Notification>,
@@ -87,6 +90,7 @@ impl Election {
             me,
             members,
             round: 0,
+            own: vote,
             vote,
             votes: BTreeMap::new(),
             settled: BTreeMap::new(),
@@ -104,7 +108,8 @@ impl Election {
     /// Begins a round with a vote for oneself.
     pub fn start(&mut self, now: Nanos, cause: EventId, epoch: u32, zxid: Zxid) -> Outcome {
         self.round += 1;
-        self.vote = Vote { epoch, zxid, leader: self.me };
+        self.own = Vote { epoch, zxid, leader: self.me };
+        self.vote = self.own;
         self.votes = BTreeMap::from([(self.me, self.vote)]);
         self.settled.clear();
         self.finalize_at = None;
@@ -139,12 +144,9 @@ impl Election {
         }
         let mut changed = false;
         if notification.round > self.round {
-            // The own first vote is the own history; a worse one of a later round does not replace it.
-            let own = self.votes.get(&self.me).copied().unwrap_or(self.vote);
-            let own = if own.leader == self.me { own } else { self.vote };
             self.round = notification.round;
             self.votes.clear();
-            self.vote = own;
+            self.vote = self.own;
             self.finalize_at = None;
             changed = true;
         }
@@ -158,7 +160,6 @@ impl Election {
         self.cause = cause;
         match self.count(now) {
             Outcome::Nothing if changed => Outcome::Broadcast,
-            // Tell everybody also when deciding: the others may need just this vote.
             outcome => outcome,
         }
     }

@@ -103,6 +103,8 @@ struct Inner {
     signal: Signal,
     task: RefCell<Option<Task>>,
     closed: Cell<bool>,
+    /// The metadata's version when a refresh was last asked for.
+    refreshed_at: Cell<Option<u64>>,
 }
 
 impl Network {
@@ -117,6 +119,7 @@ impl Network {
             signal: Signal(Rc::new(signals)),
             task: RefCell::default(),
             closed: Cell::new(false),
+            refreshed_at: Cell::new(None),
             host: host.clone(),
         }));
         let keeper = network.clone();
@@ -163,11 +166,24 @@ impl Network {
         self.0.signal.0.refresh.notify_one();
     }
 
+    /// Like [`Network::request_refresh`], but once for each answer: for those who look again and again.
+    pub(crate) fn request_refresh_once(&self, cause: EventId) {
+        let version = self.with_metadata(|metadata| metadata.version());
+        if self.0.refreshed_at.replace(Some(version)) != Some(version) {
+            self.request_refresh(cause);
+        }
+    }
+
     /// Whether requests can go to this node now; if not, connects as soon as that is allowed.
     pub(crate) fn ready(&self, node: i32, cause: EventId) -> bool {
         let Some(link) = self.link(node) else { return false };
         link.connect(cause);
         link.phase() == Phase::Ready
+    }
+
+    /// Whether requests can go to this node now; if not, nothing is done about it.
+    pub(crate) fn is_ready(&self, node: i32) -> bool {
+        self.0.links.borrow().get(&node).is_some_and(|link| link.phase() == Phase::Ready)
     }
 
     /// When a node that is not connected may be tried again.
@@ -298,7 +314,7 @@ impl Network {
             if due <= self.0.host.now() {
                 self.refresh_metadata().await;
             } else {
-                race(self.0.refresh.notified(), self.0.host.sleep_until(due)).await;
+                race(self.0.signal.0.refresh.notified(), self.0.host.sleep_until(due)).await;
             }
         }
     }

@@ -1,90 +1,100 @@
-//! The simulated host (stub being replaced right now; signatures are final).
-#![allow(missing_docs, unused_variables)]
-mod options;
-use std::cell::Cell;
-use std::future::Future;
-use std::io;
-use trace::{ConnectFailure, Event, EventId, EventKind, Name};
-use crate::*;
-pub use options::*;
+//! The simulated host: a world of nodes on madsim's executor and virtual time, with a network, disks and clocks of our own.
+//!
+//! madsim 0.2.34 gives the executor, virtual time, kill, restart and pause of nodes, and the interception of std's time and
+//! entropy. Its TCP, endpoints and file system are not used: a partitioned TCP connection never breaks there, unsynced data
+//! survives, nothing is per link, and no clock is skewed.
 
-#[derive(Clone)] pub(crate) struct SimHost;
+mod clock;
+pub(crate) mod disk;
+mod heap;
+mod latency;
+pub(crate) mod net;
+mod node;
+mod options;
+mod run;
+mod task;
+mod world;
+
+use std::io;
+use std::rc::Rc;
+
+use trace::{ConnectFailure, EventId, EventKind, Name, StopReason};
+
+use crate::disk::DiskKind;
+use crate::network::ListenerKind;
+use crate::{Address, Connection, Disk, Entropy, Framing, Listener, LocalBoxFuture, Time};
+use heap::Deadline;
+use node::Process;
+
+pub use disk::DiskView;
+pub use options::{ClockSetting, DiskFault, Finished, HoldRule, Keep, Latency, Panic, WorldOptions};
+pub use run::run;
+pub(crate) use task::SimTask;
+pub use world::World;
+
+/// The simulated side of [`crate::Host`].
+#[derive(Clone)]
+pub(crate) struct SimHost(Rc<Process>);
+
 impl SimHost {
-    pub fn name(&self) -> Name { todo!() }
-    pub fn incarnation(&self) -> u32 { todo!() }
-    pub fn now(&self) -> Time { todo!() }
-    pub fn wall(&self) -> i64 { todo!() }
-    pub fn spawn(&self, name: &'static str, future: LocalBoxFuture<()>) -> SimTask { todo!() }
-    pub async fn sleep_until(&self, at: Time) { todo!() }
-    pub fn exit(&self, cause: EventId) { todo!() }
-    pub async fn listen(&self, port: u16, framing: Framing) -> io::Result<crate::Listener> { todo!() }
-    pub async fn connect(&self, to: Address, framing: Framing, cause: EventId) -> Result<Connection, ConnectFailure> { todo!() }
-    pub fn disk(&self) -> crate::Disk { todo!() }
-    pub fn entropy(&self, stream: &str) -> Entropy { todo!() }
-    pub fn emit(&self, cause: EventId, kind: EventKind) -> EventId { todo!() }
-    pub fn wants_text(&self) -> bool { todo!() }
-}
-pub(crate) struct SimTask;
-impl SimTask { pub fn cancel(&self) { todo!() } }
-#[derive(Clone)] pub struct World(std::rc::Rc<Cell<u32>>);
-impl World {
-    pub fn now_ns(&self) -> u64 { todo!() }
-    pub async fn sleep(&self, ns: u64) { todo!() }
-    pub async fn sleep_until(&self, ns: u64) { todo!() }
-    pub fn spawn(&self, future: impl Future<Output = ()> + 'static) { todo!() }
-    pub fn add_node(&self, name: impl Into<Name>, boot: impl Fn(Host) -> LocalBoxFuture<()> + 'static) { todo!() }
-    pub fn start(&self, name: impl Into<Name>, cause: EventId) -> EventId { todo!() }
-    pub fn kill(&self, name: impl Into<Name>, cause: EventId) -> EventId { todo!() }
-    pub fn power_loss(&self, name: impl Into<Name>, cause: EventId, keep: Keep) -> EventId { todo!() }
-    pub fn pause(&self, name: impl Into<Name>, cause: EventId) -> EventId { todo!() }
-    pub fn resume(&self, name: impl Into<Name>, cause: EventId) -> EventId { todo!() }
-    pub fn is_up(&self, name: impl Into<Name>) -> bool { todo!() }
-    pub fn nodes(&self) -> Vec<Name> { todo!() }
-    pub fn emit(&self, cause: EventId, kind: EventKind) -> EventId { todo!() }
-    pub async fn changed(&self) { todo!() }
-    pub fn take_events(&self, into: &mut Vec<Event>) { todo!() }
-    pub fn entropy(&self, stream: &str) -> Entropy { todo!() }
-    pub fn cut(&self, fault: EventId, links: &[(Name, Name)]) { todo!() }
-    pub fn slow(&self, fault: EventId, links: &[(Name, Name)], latency: Latency) { todo!() }
-    pub fn lossy(&self, fault: EventId, links: &[(Name, Name)], probability_ppm: u32) { todo!() }
-    pub fn limit_bandwidth(&self, fault: EventId, links: &[(Name, Name)], bytes_per_second: u64) { todo!() }
-    pub fn heal(&self, fault: EventId) { todo!() }
-    pub fn reset_connections(&self, fault: EventId, from: &[Name], to: &[Name]) -> usize { todo!() }
-    pub fn hold(&self, fault: EventId, rule: HoldRule) { todo!() }
-    pub fn release(&self, fault: EventId) { todo!() }
-    pub fn hold_hit(&self, fault: EventId) -> bool { todo!() }
-    pub fn disk_fault(&self, fault: EventId, node: impl Into<Name>, what: DiskFault) { todo!() }
-    pub fn replace_disk(&self, node: impl Into<Name>) { todo!() }
-    pub fn disk(&self, node: impl Into<Name>) -> DiskView { todo!() }
-    pub fn set_clock(&self, node: impl Into<Name>, setting: ClockSetting) { todo!() }
-    pub fn jump_clock(&self, node: impl Into<Name>, by_ns: i64) { todo!() }
-    pub fn links_hit(&self, fault: EventId) -> u64 { todo!() }
-    pub fn finish(self) -> Finished { todo!() }
-}
-pub struct DiskView(());
-impl DiskView {
-    /// sorted
-    pub fn list(&self, dir: &str) -> io::Result<Vec<Entry>> { todo!() }
-    /// all files' paths, sorted
-    pub fn files(&self) -> Vec<String> { todo!() }
-    /// pristine content
-    pub fn read(&self, path: &str) -> io::Result<Vec<u8>> { todo!() }
-    /// content as a process reads it, faults included
-    pub fn read_through_faults(&self, path: &str) -> io::Result<Vec<u8>> { todo!() }
-    pub fn hash(&self) -> u64 { todo!() }
-}
-pub fn run<T: Send + 'static>(options: WorldOptions, main: impl FnOnce(World) -> LocalBoxFuture<T> + Send + 'static) -> Result<T, Panic> { todo!() }
-pub(crate) mod net {
-    use crate::*; use bytes::Bytes; use trace::*;
-    pub struct Listener;
-    impl Listener { pub async fn accept(&self) -> Connection { todo!() } }
-    #[derive(Clone)] pub struct End;
-    impl End {
-        pub async fn send(&self, cause: EventId, frame: Bytes) -> Result<EventId, CloseReason> { todo!() }
-        pub fn close(&self) { todo!() }
-        pub async fn next(&mut self) -> Result<Frame, CloseReason> { todo!() }
+    pub fn name(&self) -> Name {
+        self.0.node.name
     }
-}
-pub(crate) mod disk {
-    pub(crate) use crate::real::{Disk as DiskHandle, File as FileHandle};
+
+    pub fn incarnation(&self) -> u32 {
+        self.0.incarnation
+    }
+
+    pub fn now(&self) -> Time {
+        self.0.node.clock.borrow().now(self.0.world.heap.now())
+    }
+
+    pub fn wall(&self) -> i64 {
+        self.0.node.clock.borrow().wall(self.0.world.heap.now())
+    }
+
+    pub fn spawn(&self, _: &'static str, future: LocalBoxFuture<()>) -> SimTask {
+        self.0.spawn(future)
+    }
+
+    pub async fn sleep_until(&self, at: Time) {
+        let due = self.0.node.clock.borrow().true_time(at);
+        Deadline::new(self.0.world.clone(), due).await;
+        if self.0.is_dead() {
+            std::future::pending().await
+        }
+    }
+
+    pub fn exit(&self, cause: EventId) {
+        self.0.stop(cause, StopReason::Exit);
+    }
+
+    pub async fn listen(&self, port: u16, framing: Framing) -> io::Result<Listener> {
+        if self.0.is_dead() {
+            return std::future::pending().await;
+        }
+        net::Listener::new(&self.0, port, framing).map(|listener| Listener(ListenerKind::Simulated(listener)))
+    }
+
+    pub async fn connect(&self, to: Address, framing: Framing, cause: EventId) -> Result<Connection, ConnectFailure> {
+        net::connect(&self.0, to, framing, cause).await
+    }
+
+    pub fn disk(&self) -> Disk {
+        let disk = self.0.node.disk.borrow().clone();
+        Disk(DiskKind::Simulated(disk::DiskHandle::new(self.0.clone(), disk)))
+    }
+
+    pub fn entropy(&self, stream: &str) -> Entropy {
+        let incarnation = self.0.incarnation.to_string();
+        Entropy::new(self.0.world.options.seed, &["node", self.0.node.name.as_str(), &incarnation, stream])
+    }
+
+    pub fn emit(&self, cause: EventId, kind: EventKind) -> EventId {
+        self.0.emit(cause, kind)
+    }
+
+    pub fn wants_text(&self) -> bool {
+        self.0.world.recorder.borrow().wants_text()
+    }
 }

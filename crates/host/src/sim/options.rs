@@ -1,6 +1,6 @@
 //! What a world is made from.
 
-use trace::{EventId, Mode, Name};
+use trace::{Mode, Name};
 
 /// A distribution of latencies, log-normal with these percentiles.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -145,5 +145,3 @@ pub struct Panic {
     pub message: String,
 }
 
-/// The cause of what nothing caused.
-pub const ROOT: EventId = EventId::ROOT;

@@ -1,6 +1,6 @@
 //! Building a batch, record by record, into one buffer.
 
-use bytes::{BufMut, Bytes};
+use bytes::Bytes;
 
 use super::BatchHeader;
 use super::header::{HEADER_LENGTH, LOG_OVERHEAD, NO_SEQUENCE, flag, store_crc};
@@ -24,7 +24,7 @@ impl BatchBuilder {
     /// An empty batch with room for `capacity` bytes.
     pub fn with_capacity(capacity: usize) -> Self {
         let mut writer = Writer::with_capacity(capacity.max(HEADER_LENGTH));
-        writer.bytes.put_bytes(0, HEADER_LENGTH);
+        writer.bytes.resize(HEADER_LENGTH, 0);
         let header = BatchHeader {
             base_offset: 0,
             batch_length: 0,
@@ -155,7 +155,7 @@ impl BatchBuilder {
         let batch = &mut self.writer.bytes;
         batch[..HEADER_LENGTH].copy_from_slice(&self.header.to_bytes());
         store_crc(batch);
-        self.writer.bytes.freeze()
+        self.writer.bytes.into()
     }
 }
 

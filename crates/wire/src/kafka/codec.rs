@@ -1,6 +1,6 @@
 //! Whole frames to requests and responses, and back.
 
-use bytes::{BufMut, Bytes};
+use bytes::Bytes;
 use kafka_protocol::messages::ApiVersionsResponse;
 use kafka_protocol::protocol::StrBytes;
 use thiserror::Error;
@@ -222,6 +222,6 @@ fn check(api: Api, asked: i16, version: i16) -> Result<(), EncodeError> {
 /// Fills in the prefix.
 fn finish(mut writer: Writer) -> Bytes {
     let length = i32::try_from(writer.bytes.len() - PREFIX).expect("a message is under 2 GiB");
-    (&mut writer.bytes[..PREFIX]).put_i32(length);
-    writer.bytes.freeze()
+    writer.bytes[..PREFIX].copy_from_slice(&length.to_be_bytes());
+    writer.bytes.into()
 }

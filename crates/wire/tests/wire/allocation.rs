@@ -48,6 +48,7 @@ fn the_allocator_sees_what_an_unguarded_decoder_reserves() {
     // Produce 3: no transactional id, acks, timeout, and a million topics that are not there.
     let mut body = vec![0xff, 0xff, 0, 1, 0, 0, 0, 1];
     body.extend_from_slice(&1_000_000_i32.to_be_bytes());
-    let reserved = peak(|| odradek_wire::kafka::messages::ProduceRequest::decode(&mut bytes::Bytes::from(body), 3).is_err());
+    let reserved =
+        peak(|| odradek_wire::kafka::messages::ProduceRequest::decode(&mut bytes::Bytes::from(body), 3).is_err());
     assert!(reserved > 50_000_000, "only {reserved} bytes: the harness is blind, or kafka-protocol has been repaired");
 }

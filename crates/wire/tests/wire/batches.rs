@@ -3,8 +3,8 @@
 use bytes::{Bytes, BytesMut};
 use indexmap::IndexMap;
 use kafka_protocol::records as theirs;
-use proptest::prelude::*;
 use odradek_wire::batch::*;
+use proptest::prelude::*;
 
 use crate::{cases, samples};
 

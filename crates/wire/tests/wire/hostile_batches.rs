@@ -1,10 +1,10 @@
 //! Any bytes into every decoder of batches.
 
 use bytes::Bytes;
-use proptest::prelude::*;
 use odradek_wire::batch::{
     BatchBuilder, BatchError, BatchHeader, batches, record_iterator, records, set_append_time, verify_crc,
 };
+use proptest::prelude::*;
 
 use crate::allocation::peak;
 use crate::{cases, samples};

@@ -1,13 +1,13 @@
 //! Any bytes into every decoder of frames: an error at worst, and memory in proportion.
 
 use bytes::Bytes;
-use proptest::prelude::*;
-use proptest::sample::Index;
 use odradek_wire::kafka::{
     Api, RequestHeader, decode_request, decode_response, describe_request, describe_response, encode_request,
     encode_response, frame_length,
 };
 use odradek_wire::{FrameError, jute};
+use proptest::prelude::*;
+use proptest::sample::Index;
 
 use crate::allocation::peak;
 use crate::{cases, jute_samples, samples};

@@ -1,11 +1,11 @@
 //! One message with every field set that its version has, for every API and version.
 
 use bytes::Bytes;
-use uuid::Uuid;
 use odradek_wire::batch::BatchBuilder;
 use odradek_wire::control::*;
 use odradek_wire::kafka::messages::*;
 use odradek_wire::kafka::{Api, Request, Response, StrBytes, TopicName, versions};
+use uuid::Uuid;
 
 /// Every version of every API that is served.
 pub fn all_versions() -> impl Iterator<Item = (Api, i16)> {

@@ -104,7 +104,8 @@ struct Flight {
     frame: Option<(Bytes, FrameInfo)>,
     /// Its `FrameSent`; of a FIN, the close.
     sent: EventId,
-    held: bool,
+    /// The hold rule that caught it.
+    held: Option<EventId>,
     /// `FrameHeld` was recorded.
     reported: bool,
 }
@@ -256,7 +257,7 @@ impl Connection {
             if pipe.lost {
                 return self.report_held(world, pipe, sender, index);
             }
-            if flight.held {
+            if flight.held.is_some() {
                 return;
             }
             if pipe.unacknowledged_bytes + queued >= window && flight.frame.is_some() {
@@ -529,7 +530,7 @@ impl Connection {
 
     fn send_fin(self: &Rc<Self>, world: &Rc<Inner>, state: &mut State, side: usize, cause: EventId) {
         if !std::mem::replace(&mut state.ends[side].fin, true) {
-            let flight = Flight { frame: None, sent: cause, held: false, reported: true };
+            let flight = Flight { frame: None, sent: cause, held: None, reported: true };
             state.pipes[side].frames.push_back(flight);
             self.pump(world, state, side);
         }
@@ -574,9 +575,11 @@ impl Connection {
         let state = &mut *self.state.borrow_mut();
         for sender in [0, 1] {
             let pipe = &mut state.pipes[sender];
+            for flight in pipe.frames.iter_mut().filter(|flight| flight.held == Some(fault)) {
+                flight.held = None;
+            }
             if pipe.held_by == Some(fault) {
-                pipe.held_by = None;
-                pipe.frames.iter_mut().for_each(|flight| flight.held = false);
+                pipe.held_by = pipe.frames.iter().find_map(|flight| flight.held);
                 self.pump(world, state, sender);
             }
         }
@@ -724,8 +727,8 @@ impl Connection {
             world.record(name, fault, EventKind::FrameHeld(info));
         }
         pipe.buffered_bytes += frame.len();
-        let (held, reported) = (caught.is_some(), pipe.held_by.is_some());
-        pipe.frames.push_back(Flight { frame: Some((frame, info)), sent, held, reported });
+        let reported = pipe.held_by.is_some();
+        pipe.frames.push_back(Flight { frame: Some((frame, info)), sent, held: caught, reported });
         self.pump(world, state, side);
         sent
     }

@@ -37,12 +37,9 @@ fn in_thread<T: 'static>(
 ) -> Result<T, String> {
     let runtime = Runtime::with_seed_and_config(options.schedule_seed, madsim::Config::default());
     let result = catch(|| runtime.block_on(in_runtime(options, main)));
-    // Wakers in the heap hold tasks, tasks hold the world, the world holds the heap.
-    let cleared = catch(world::clear);
+    world::leave();
     drop(runtime);
-    let result = result?;
-    cleared?;
-    result
+    result?
 }
 
 async fn in_runtime<T: 'static>(
@@ -51,11 +48,18 @@ async fn in_runtime<T: 'static>(
 ) -> Result<T, String> {
     let inner = Rc::new(Inner::new(options));
     world::enter(&inner);
-    drop(madsim::task::spawn_local(heap::drive(inner.clone())));
-    let mut main = match catch(|| main(World(inner.clone()))) {
-        Ok(main) => main,
-        Err(message) => return Err(message),
-    };
+    let driver = madsim::task::spawn_local(heap::drive(inner.clone()));
+    let result = run_main(&inner, main).await;
+    inner.end();
+    driver.abort();
+    result
+}
+
+async fn run_main<T: 'static>(
+    inner: &Rc<Inner>,
+    main: impl FnOnce(World) -> LocalBoxFuture<T>,
+) -> Result<T, String> {
+    let mut main = catch(|| main(World(inner.clone())))?;
     poll_fn(|cx| {
         inner.failure.set_waker(cx.waker());
         if let Some(message) = inner.failure.take() {

@@ -1,11 +1,12 @@
 //! The world: nodes, network, disks, clocks and the event stream, seen from outside.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
+use madsim::task::JoinHandle;
 use trace::{Event, EventId, EventKind, Name, Recorder, StopReason};
 
 use super::clock::NodeClock;
@@ -29,21 +30,8 @@ pub(super) fn enter(world: &Rc<Inner>) {
     CURRENT.set(Some(world.clone()));
 }
 
-/// Takes this thread's world apart.
-pub(super) fn clear() {
-    let Some(world) = CURRENT.take() else { return };
-    let nodes = world.nodes.take();
-    for node in nodes.values() {
-        let process = node.process.borrow().clone();
-        if let Some(process) = process {
-            process.bury();
-        }
-        node.clear();
-        node.disk.borrow().clear();
-    }
-    world.heap.clear();
-    world.net.clear();
-    drop((world.spawned.take(), world.judge.take(), world.failure.waker.take()));
+pub(super) fn leave() {
+    drop(CURRENT.take());
 }
 
 /// A panic in one of the world's own tasks, on its way to the run's end.
@@ -80,6 +68,8 @@ pub(super) struct Inner {
     nodes: RefCell<BTreeMap<Name, Rc<Node>>>,
     judge: RefCell<Vec<Waker>>,
     spawned: RefCell<VecDeque<LocalBoxFuture<()>>>,
+    tasks: RefCell<Vec<JoinHandle<()>>>,
+    finished: Cell<bool>,
     name: Name,
 }
 
@@ -95,12 +85,17 @@ impl Inner {
             nodes: RefCell::default(),
             judge: RefCell::default(),
             spawned: RefCell::default(),
+            tasks: RefCell::default(),
+            finished: Cell::new(false),
             name: Name::new("world"),
             options,
         }
     }
 
     pub fn record(&self, node: Name, cause: EventId, kind: EventKind) -> EventId {
+        if self.finished.get() {
+            return cause;
+        }
         let id = self.recorder.borrow_mut().record(self.heap.now(), node, cause, kind);
         if !self.judge.borrow().is_empty() {
             for waker in self.judge.take() {
@@ -121,8 +116,31 @@ impl Inner {
     /// Starts what was spawned: here, in the driver's poll, madsim's current node is the main one, whoever called spawn.
     pub fn start_spawned(&self) {
         while let Some(future) = { self.spawned.borrow_mut().pop_front() } {
-            drop(madsim::task::spawn_local(future));
+            let mut tasks = self.tasks.borrow_mut();
+            tasks.retain(|task| !task.is_finished());
+            tasks.push(madsim::task::spawn_local(future));
         }
+    }
+
+    /// Takes the world apart: wakers hold tasks, tasks hold the world, and the world holds the wakers. madsim drops the futures
+    /// of what is killed and aborted here before its `block_on` returns.
+    pub fn end(&self) {
+        self.finished.set(true);
+        for node in self.nodes.take().values() {
+            let process = node.process.borrow().clone();
+            if let (Some(process), Some(id)) = (process, node.id()) {
+                process.bury();
+                self.handle.kill(id);
+            }
+            node.clear();
+            node.disk.borrow().clear();
+        }
+        for task in self.tasks.take() {
+            task.abort();
+        }
+        self.heap.clear();
+        self.net.clear();
+        drop((self.spawned.take(), self.judge.take(), self.failure.waker.take()));
     }
 }
 
@@ -369,6 +387,7 @@ impl World {
 
     /// Ends the event stream. The fingerprint covers it, all disks, and the runtime's next random number.
     pub fn finish(self) -> Finished {
+        self.0.finished.set(true);
         let mut recorder = self.0.recorder.take();
         for node in self.0.nodes.borrow().values() {
             recorder.fingerprint_mut().number(node.disk.borrow().hash());

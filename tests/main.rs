@@ -1,0 +1,9 @@
+//! Tests of the whole: scenarios and their digests, determinism, the command line.
+
+// Tests look at files and start processes; they are no part of the simulated world.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod command_line;
+mod determinism;
+mod scenarios;
+mod support;
