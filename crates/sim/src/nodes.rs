@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use broker::{BrokerConfig, Flaw, Flaws};
+use broker::{BrokerConfig, Flaws};
 use host::sim::{Latency, World};
 use host::{Address, Host};
 use scenario::Plan;
@@ -82,9 +82,8 @@ fn member_config(plan: &Plan, id: u32, members: BTreeMap<u32, Name>) -> MemberCo
 
 fn broker_config(plan: &Plan, id: u32) -> BrokerConfig {
     let name = format!("broker-{id}");
-    let flaws = plan.cluster.flaws.iter().map(|flaw| {
-        Flaw::parse(flaw).unwrap_or_else(|| panic!("the scenario says that flaw {flaw} is built"))
-    });
+    let flaws = Flaws::parse(plan.cluster.flaws.iter().map(String::as_str))
+        .unwrap_or_else(|error| panic!("the scenario says that this flaw is built: {error}"));
     BrokerConfig {
         id: id as i32,
         rack: plan.cluster.rack(id).map(str::to_owned),
@@ -92,7 +91,7 @@ fn broker_config(plan: &Plan, id: u32) -> BrokerConfig {
         advertised: Address::new(&name, KAFKA_PORT),
         zookeeper: (1..=plan.cluster.zookeepers).map(|id| Address::new(&format!("zk-{id}"), 2181)).collect(),
         settings: services::settings(&plan.cluster.broker_config(id)),
-        flaws: flaws.collect::<Flaws>(),
-        ..BrokerConfig::default()
+        flaws,
+        data: "data".into(),
     }
 }
