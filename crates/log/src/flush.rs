@@ -47,18 +47,19 @@ impl Flush {
 }
 
 impl Log {
-    /// Whether a flush is due: by messages, by time, or because a segment was rolled and is not flushed yet.
+    /// Whether a flush is due: by messages, by time, or because the directory or a rolled segment is not durable.
     pub fn flush_due(&self, now_ms: i64) -> bool {
-        self.interval_is_over(now_ms) || self.active().base > self.recovery_point
+        self.interval_is_over(now_ms) || self.active().base > self.recovery_point || self.directory_is_due()
     }
 
-    /// Begins the flush that is due, if one is: of all, or, after a roll, of all but the active segment.
+    /// Begins the flush that is due, if one is: of all, or, if only segments came or went, of all but the active one.
     pub fn begin_due_flush(&mut self, now_ms: i64) -> Option<Flush> {
         if self.interval_is_over(now_ms) {
             return Some(self.begin_flush());
         }
         let sealed = self.active().base;
-        (sealed > self.recovery_point).then(|| self.begin_flush_up_to(sealed))
+        let due = sealed > self.recovery_point || self.directory_is_due();
+        due.then(|| self.begin_flush_up_to(sealed.max(self.recovery_point)))
     }
 
     /// Begins to flush everything up to the log end.
@@ -80,6 +81,11 @@ impl Log {
             self.recovery_point = flushed.offset;
             flushed.offset
         })
+    }
+
+    /// After a deletion of the oldest segment, and at the start, unless the last shutdown was clean.
+    fn directory_is_due(&self) -> bool {
+        self.last_deletion > self.directory_changes_synced
     }
 
     fn interval_is_over(&self, now_ms: i64) -> bool {

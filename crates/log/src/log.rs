@@ -29,6 +29,8 @@ pub struct Log {
     /// How often files were created or deleted, and how many of these are fsynced.
     pub(crate) directory_changes: u64,
     pub(crate) directory_changes_synced: u64,
+    /// The directory change that deleted the log's oldest segment last, or the log's opening.
+    pub(crate) last_deletion: u64,
     /// Whether the directory itself is known to be in its parent after a power loss.
     pub(crate) ancestors_synced: bool,
     pub(crate) offline: bool,

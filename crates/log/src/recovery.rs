@@ -87,6 +87,7 @@ impl Log {
             cuts: 0,
             directory_changes: 1,
             directory_changes_synced: u64::from(settled),
+            last_deletion: 1,
             ancestors_synced: settled,
             offline: false,
             scratch: Vec::new(),

@@ -85,26 +85,29 @@ impl Log {
         self.set_high_watermark(self.high_watermark);
     }
 
-    /// Deletes the segments that hold only offsets below `offset`, as retention wants; returns the log start offset. What
-    /// is not committed stays (KAFKA-5634), as does what is not flushed, since with it the producers' snapshot might be
-    /// lost, and the active segment.
+    /// Deletes the oldest segment if it holds only offsets below `offset`, as retention wants; returns the log start offset.
+    ///
+    /// What is not committed stays (KAFKA-5634), and the active segment. So does what is not flushed: the producers' snapshot
+    /// that replaces it might be lost. It takes a flush until the next segment may go: of several deletions a power
+    /// loss could undo the first only, and leave a gap that looks like a lost segment.
     ///
     /// # Errors
     /// Of the disk.
     pub fn delete_segments_before(&mut self, offset: i64) -> Result<i64, LogError> {
         self.check_online()?;
         let bound = offset.min(self.high_watermark).min(self.recovery_point);
-        while self.segments.len() > 1 && self.segments[0].end <= bound {
-            let deleted = self.segments[0].delete(&self.disk, &self.directory);
+        let settled = self.directory_changes_synced >= self.last_deletion;
+        if settled && self.segments.len() > 1 && self.segments[0].end <= bound {
+            let oldest = self.segments.remove(0);
             self.directory_changes += 1;
+            self.last_deletion = self.directory_changes;
+            let deleted = oldest.delete(&self.disk, &self.directory);
             self.watch(deleted)?;
-            self.segments.remove(0);
+            if self.epochs.truncate_from_start(self.start_offset()) {
+                self.write_epochs()?;
+            }
         }
-        let start = self.start_offset();
-        if self.epochs.truncate_from_start(start) {
-            self.write_epochs()?;
-        }
-        Ok(start)
+        Ok(self.start_offset())
     }
 }
 

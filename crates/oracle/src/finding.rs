@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
 use serde::Serialize;
-use trace::{Event, EventId, Name, Partition};
+use trace::{Event, EventId, EventKind, Name, Partition};
 
 /// One violation, with its evidence.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -51,6 +51,14 @@ pub struct EndOfRun {
     pub disks: Vec<ScannedReplica>,
     /// Every partition, read from start to end by a reader of the judge's own.
     pub reads: Vec<FreshRead>,
+}
+
+impl EndOfRun {
+    /// The end as an event, for what judges events and is not done yet.
+    pub(crate) fn event(&self) -> Event {
+        let (id, at, node) = (self.last_event, self.now, Name::new("world"));
+        Event { id, at, node, cause: EventId::ROOT, kind: EventKind::RunEnded }
+    }
 }
 
 /// One replica's log as it lies on the disk.
@@ -131,8 +139,7 @@ impl Charge {
 
     /// A charge found only when the run was over.
     pub fn late(end: &EndOfRun, partition: Option<Partition>, kind: impl Into<String>, summary: String) -> Charge {
-        let kind = kind.into();
-        Charge { kind, summary, event: end.last_event, at: end.now, evidence: Vec::new(), partition }
+        Charge::at(&end.event(), partition, kind, summary)
     }
 
     /// With more evidence; [`EventId::ROOT`] counts as none.

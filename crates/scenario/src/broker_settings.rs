@@ -36,7 +36,9 @@ pub(crate) static BROKER: &[Setting] = &[
     // Log
     bytes(B, "log.segment.bytes", 1 << 30, 14, "A segment is rolled at this size."),
     millis(B, "log.roll.ms", 7 * DAY, 1, "A segment is rolled at this age."),
+    count(B, "log.roll.hours", 7 * 24, 1, "A segment is rolled at this age, unless `log.roll.ms` is given."),
     millis(B, "log.retention.ms", 7 * DAY, -1, "Segments older than this are deleted."),
+    count(B, "log.retention.hours", 7 * 24, -1, "Segments older than this are deleted, unless `log.retention.ms` is given."),
     bytes(B, "log.retention.bytes", -1, -1, "A partition's oldest segments are deleted above this size."),
     millis(B, "log.retention.check.interval.ms", 5 * MINUTE, 1, "How often retention is applied."),
     millis(B, "log.segment.delete.delay.ms", MINUTE, 0, "How long a deleted segment's files stay."),

@@ -74,6 +74,8 @@ pub(crate) static CONSUMER: &[Setting] = &[
     millis(C, "retry.backoff.max.ms", SECOND, 0, "How long a later retry waits at most."),
     millis(C, "reconnect.backoff.ms", 50, 0, "How long the first reconnection waits."),
     millis(C, "reconnect.backoff.max.ms", SECOND, 0, "How long a later reconnection waits at most."),
+    millis(C, "socket.connection.setup.timeout.ms", 10 * SECOND, 1, "How long a connection may take to open."),
+    switch(C, "allow.auto.create.topics", true, "Whether asking for an unknown topic creates it, if the brokers allow it."),
     millis(C, "metadata.max.age.ms", 5 * MINUTE, 0, "Metadata older than this is asked for again."),
     switch(C, "check.crcs", true, "Whether batches are checked against their CRC."),
     text(C, "client.rack", Fallback::Unset, "The client's rack: a follower there may serve it (KIP-392)."),

@@ -147,7 +147,9 @@ fn target(function: &'static Function, call: &Call) -> Result<Target, Problem> {
         },
         Argument::TopicOrPartition | Argument::Records => match word.strip_suffix("/*") {
             Some(topic) if !topic.is_empty() => Ok(Target::EveryPartition(topic.into())),
-            _ if word.contains('/') => argument.partition().map(|(topic, partition)| Target::Partition(topic, partition)),
+            _ if word.contains('/') => {
+                argument.partition().map(|(topic, partition)| Target::Partition(topic, partition))
+            }
             _ => Ok(Target::Name(word)),
         },
         Argument::Group | Argument::Reader | Argument::Fault => Ok(Target::Name(word)),

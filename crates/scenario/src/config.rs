@@ -63,6 +63,14 @@ impl Config {
         self.values.insert(name.to_string(), value);
     }
 
+    /// The settings of one scope among these, such as a broker's among a cluster's.
+    #[must_use]
+    pub fn only(&self, scope: Scope) -> Config {
+        let fits = |name: &String| settings::find(scope, name).is_some();
+        let values = self.values.iter().filter(|(name, _)| fits(name));
+        Config { scope, values: values.map(|(name, value)| (name.clone(), value.clone())).collect() }
+    }
+
     /// These settings, and those of `base` that are not given here.
     #[must_use]
     pub fn over(&self, base: &Config) -> Config {

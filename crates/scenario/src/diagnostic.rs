@@ -46,8 +46,12 @@ impl fmt::Display for Diagnostic {
             let gutter = self.line.to_string();
             let blank = " ".repeat(gutter.len());
             // Tabs stay tabs, so that the caret stands under the fault however wide they are drawn.
-            let indent: String =
-                self.source.chars().take(self.column.saturating_sub(1)).map(|c| if c == '\t' { c } else { ' ' }).collect();
+            let indent: String = self
+                .source
+                .chars()
+                .take(self.column.saturating_sub(1))
+                .map(|c| if c == '\t' { c } else { ' ' })
+                .collect();
             write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.message)?;
             write!(f, "\n{gutter} | {}\n{blank} | {indent}{}", self.source, "^".repeat(self.width.max(1)))?;
         }

@@ -15,30 +15,45 @@ pub fn explain(word: &str) -> Option<String> {
     let mut parts = Vec::new();
     parts.extend(fault_form(word).map(|_| fault(word)));
     let stem = word.split('(').next().unwrap_or(word);
-    parts.extend(SELECTORS.iter().filter(|selector| selector.name == stem).map(|selector| {
-        format!("{}: a selector\n  {}\n", selector.form, selector.meaning)
-    }));
+    parts.extend(
+        SELECTORS
+            .iter()
+            .filter(|selector| selector.name == stem)
+            .map(|selector| format!("{}: a selector\n  {}\n", selector.form, selector.meaning)),
+    );
     parts.extend(FUNCTIONS.iter().filter(|function| function.name == stem).map(|function| {
         let unit = unit(function.unit);
-        format!("{}: a function in conditions ({unit})\n  {}\n  Example: {}\n", function.name, function.meaning, function.example)
+        format!(
+            "{}: a function in conditions ({unit})\n  {}\n  Example: {}\n",
+            function.name, function.meaning, function.example
+        )
     }));
     parts.extend(settings().filter(|setting| setting.name == word).map(setting));
     parts.extend(FLAWS.iter().filter(|flaw| flaw.name == word).map(|flaw| {
         let state = built(flaw.implemented);
         let reference = if flaw.reference.is_empty() { "from memory" } else { flaw.reference };
-        format!("{}: flaw {} ({reference}{state})\n  {}\n  Caught by: {}\n", flaw.name, flaw.number, flaw.meaning, flaw.caught_by)
+        format!(
+            "{}: flaw {} ({reference}{state})\n  {}\n  Caught by: {}\n",
+            flaw.name, flaw.number, flaw.meaning, flaw.caught_by
+        )
     }));
     let by_number = ORACLES.iter().find(|oracle| !word.is_empty() && oracle.number == word);
     parts.extend(oracle(word).or(by_number).map(|oracle| {
         let kind = if oracle.number.is_empty() { "a check of what clients saw" } else { oracle.number };
         format!("{}: an oracle, {kind}{}\n  {}\n", oracle.slug, aside(oracle.implemented), oracle.meaning)
     }));
-    parts.extend(ALLOWANCES.iter().filter(|entry| entry.slug == word).map(|entry| {
-        format!("{}: an anomaly that `expect.allow` may permit\n  {}\n", entry.slug, entry.meaning)
-    }));
-    parts.extend(MARKS.iter().filter(|mark| mark.slug == word).map(|mark| {
-        format!("{}: a mark that `expect.sometimes` may name\n  {}\n", mark.slug, mark.meaning)
-    }));
+    parts.extend(
+        ALLOWANCES
+            .iter()
+            .filter(|entry| entry.slug == word)
+            .map(|entry| format!("{}: an anomaly that `expect.allow` may permit\n  {}\n", entry.slug, entry.meaning)),
+    );
+    parts.extend(
+        MARKS
+            .iter()
+            .filter(|mark| mark.slug == word)
+            .map(|mark| format!("{}: a mark that `expect.sometimes` may name\n  {}\n", mark.slug, mark.meaning)),
+    );
     (!parts.is_empty()).then(|| parts.join("\n"))
 }
 
@@ -74,7 +89,10 @@ const TABLES: &[&str] = &["faults", "selectors", "conditions", "oracles", "allow
 
 fn table(name: &str) -> Option<String> {
     let rows: Vec<(String, String)> = match name {
-        "faults" => FAULTS.iter().map(|form| (form.name.into(), format!("{}{}", form.meaning, dot(fault_built(form.name))))).collect(),
+        "faults" => FAULTS
+            .iter()
+            .map(|form| (form.name.into(), format!("{}{}", form.meaning, dot(fault_built(form.name)))))
+            .collect(),
         "selectors" => SELECTORS.iter().map(|selector| (selector.form.into(), selector.meaning.into())).collect(),
         "conditions" => FUNCTIONS
             .iter()
@@ -82,16 +100,28 @@ fn table(name: &str) -> Option<String> {
             .collect(),
         "oracles" => ORACLES
             .iter()
-            .map(|oracle| (format!("{} {}", oracle.number, oracle.slug).trim().into(), format!("{}{}", oracle.meaning, dot(oracle.implemented))))
+            .map(|oracle| {
+                (
+                    format!("{} {}", oracle.number, oracle.slug).trim().into(),
+                    format!("{}{}", oracle.meaning, dot(oracle.implemented)),
+                )
+            })
             .collect(),
         "allowances" => ALLOWANCES.iter().map(|entry| (entry.slug.into(), entry.meaning.into())).collect(),
         "marks" => MARKS.iter().map(|mark| (mark.slug.into(), mark.meaning.into())).collect(),
         "flaws" => FLAWS
             .iter()
-            .map(|flaw| (format!("{} {}", flaw.number, flaw.name), format!("{}{}", flaw.meaning, dot(flaw.implemented))))
+            .map(|flaw| {
+                (format!("{} {}", flaw.number, flaw.name), format!("{}{}", flaw.meaning, dot(flaw.implemented)))
+            })
             .collect(),
         "settings" => settings()
-            .map(|setting| (format!("{} {}", setting.scope.name(), setting.name), format!("{}{}", setting.meaning, dot(setting.implemented()))))
+            .map(|setting| {
+                (
+                    format!("{} {}", setting.scope.name(), setting.name),
+                    format!("{}{}", setting.meaning, dot(setting.implemented())),
+                )
+            })
             .collect(),
         _ => return None,
     };

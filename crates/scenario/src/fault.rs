@@ -195,8 +195,7 @@ impl fmt::Display for Direction {
 
 impl Keep {
     /// Every choice with its name.
-    pub const NAMES: [(&'static str, Keep); 3] =
-        [("random", Keep::Random), ("none", Keep::None), ("all", Keep::All)];
+    pub const NAMES: [(&'static str, Keep); 3] = [("random", Keep::Random), ("none", Keep::None), ("all", Keep::All)];
 }
 
 impl fmt::Display for Keep {

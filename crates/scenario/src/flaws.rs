@@ -17,11 +17,23 @@ pub struct Flaw {
     pub implemented: bool,
 }
 
-const fn built(number: u32, name: &'static str, reference: &'static str, meaning: &'static str, caught_by: &'static str) -> Flaw {
+const fn built(
+    number: u32,
+    name: &'static str,
+    reference: &'static str,
+    meaning: &'static str,
+    caught_by: &'static str,
+) -> Flaw {
     Flaw { number, name, reference, meaning, caught_by, implemented: true }
 }
 
-const fn later(number: u32, name: &'static str, reference: &'static str, meaning: &'static str, caught_by: &'static str) -> Flaw {
+const fn later(
+    number: u32,
+    name: &'static str,
+    reference: &'static str,
+    meaning: &'static str,
+    caught_by: &'static str,
+) -> Flaw {
     Flaw { number, name, reference, meaning, caught_by, implemented: false }
 }
 

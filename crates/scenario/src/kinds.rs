@@ -88,7 +88,11 @@ const fn may(name: &'static str, takes: Takes, meaning: &'static str) -> Paramet
 
 const DOWN: Parameter = may("down", Takes::Duration, "For how long; default: until settle.");
 const FOR: Parameter = may("for", Takes::Duration, "For how long; default: until settle.");
-const DIRECTION: Parameter = may("direction", Takes::Direction, "Which frames: from `from` to `to` (outbound), back (inbound), or both, the default.");
+const DIRECTION: Parameter = may(
+    "direction",
+    Takes::Direction,
+    "Which frames: from `from` to `to` (outbound), back (inbound), or both, the default.",
+);
 
 /// Every kind of fault.
 #[rustfmt::skip] // a table reads best by the line
@@ -128,12 +132,14 @@ pub fn fault_form(name: &str) -> Option<&'static FaultForm> {
     FAULTS.iter().find(|form| form.name == name)
 }
 
-/// Every request that a `hold` may wait for: Kafka's by their protocol names, then ZooKeeper's.
+/// Every request that a `hold` may wait for: Kafka's and ZooKeeper's, each by its protocol's own names.
+#[rustfmt::skip]
 pub static APIS: &[&str] = &[
     "Produce", "Fetch", "ListOffsets", "Metadata", "LeaderAndIsr", "StopReplica", "UpdateMetadata", "ControlledShutdown",
     "OffsetCommit", "OffsetFetch", "FindCoordinator", "JoinGroup", "Heartbeat", "LeaveGroup", "SyncGroup", "DescribeGroups",
     "ListGroups", "ApiVersions", "CreateTopics", "DeleteTopics", "DeleteRecords", "InitProducerId", "OffsetForLeaderEpoch",
     "AddPartitionsToTxn", "AddOffsetsToTxn", "EndTxn", "WriteTxnMarkers", "TxnOffsetCommit", "DescribeConfigs",
     "CreatePartitions", "ElectLeaders", "AlterPartitionReassignments", "AlterPartition",
-    "Connect", "Ping", "Create", "Delete", "Exists", "GetData", "SetData", "GetChildren", "Multi", "Sync", "CloseSession",
+    "connect", "ping", "create", "create2", "delete", "exists", "getData", "setData", "getChildren", "getChildren2",
+    "multi", "check", "sync", "setWatches", "closeSession",
 ];

@@ -54,5 +54,5 @@ pub use render::{IDENTITY_HEADER, Rendered};
 pub use scenario::{Options, Scenario};
 pub use selector::{ClusterView, Draw, Selector};
 pub use selectors::{SELECTORS, SelectorForm};
-pub use template::template;
 pub use settings::{Fallback, Kind, Scope, Setting, all as settings, find as setting};
+pub use template::template;

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 
-use crate::{
-    Bandwidth, Condition, Config, Distribution, Duration, Latency, Range, Rate, Ratio, Size, Trigger,
-};
+use crate::{Bandwidth, Condition, Config, Distribution, Duration, Latency, Range, Rate, Ratio, Size, Trigger};
 
 /// The schema version of scenarios and plans that this crate reads.
 pub const SCHEMA: u32 = 1;
@@ -278,11 +276,12 @@ impl Expect {
 }
 
 impl Cluster {
-    /// The settings of broker `id`: the cluster's, and its own over them.
+    /// The settings of broker `id`: the cluster's (without those of the ensemble), and its own over them.
     pub fn broker_config(&self, id: u32) -> Config {
+        let common = self.config.only(crate::Scope::Broker);
         match self.overrides.iter().find(|broker| broker.id == id) {
-            Some(broker) => broker.config.over(&self.config),
-            None => self.config.clone(),
+            Some(broker) => broker.config.over(&common),
+            None => common,
         }
     }
 

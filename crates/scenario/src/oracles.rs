@@ -57,10 +57,12 @@ pub static ORACLES: &[Oracle] = &[
     built("", "poll-skip", "A reader's next poll skips no record."),
     later("", "nonmonotonic-send", "A producer's next record is after its last."),
     built("", "unseen", "Every acked record is read in the end."),
+    built("", "out-of-order", "Records of one key are stored in the order sent, where the producer promises it."),
     later("", "write-cycle", "Transactions do not depend on each other in a circle (G1c)."),
 ];
 
-/// An anomaly that `expect.allow` may permit.
+/// An anomaly that `expect.allow` may permit. Besides these, `allow` takes the slug of any oracle, and the beginning of a
+/// violation's signature such as `lost-write/acked-one`.
 #[derive(Debug)]
 pub struct Allowance {
     /// Its name.
@@ -74,7 +76,7 @@ pub struct Allowance {
 pub static ALLOWANCES: &[Allowance] = &[
     Allowance { slug: "redelivery", meaning: "A consumer may process a record again, after a rebalance or a restart." },
     Allowance { slug: "duplicate", meaning: "Without idempotence, a retry may write a record twice." },
-    Allowance { slug: "reorder", meaning: "Without idempotence, retries with several requests in flight may change the order." },
+    Allowance { slug: "out-of-order", meaning: "Without idempotence, retries with several requests in flight may change the order." },
     Allowance { slug: "lost-write", meaning: "With acks=1 or 0, or unclean election, an acked record may be lost." },
     Allowance { slug: "unseen", meaning: "An acked record may stay unread." },
     Allowance { slug: "inconsistent-offsets", meaning: "After an unclean election, an offset may hold another record than before." },

@@ -8,10 +8,16 @@ use crate::report::Span;
 /// Arrays of tables in the grammar: a path through one names an element.
 const ARRAYS: [&str; 8] = ["topic", "producer", "consumer", "processor", "fault", "note", "variant", "reseed"];
 
+/// A longer path is a mistake, and would cost stack.
+const DEEPEST: usize = 32;
+
 /// Puts `item` at `path`. What is not there yet is made, so that unknown keys are found when the document is read.
 pub(crate) fn apply(root: &mut Item, path: &str, item: Item) -> Result<(), Problem> {
-    if path.is_empty() || path.split('.').any(str::is_empty) {
-        return Err(Problem::with_help(format!("`{path}` is not a path"), "write PATH=VALUE, such as topic.orders.partitions=6"));
+    if path.split('.').any(str::is_empty) || path.split('.').count() > DEEPEST {
+        return Err(Problem::with_help(
+            format!("`{path}` is not a path"),
+            "write PATH=VALUE, such as topic.orders.partitions=6",
+        ));
     }
     descend(root, "", path, item)
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::diagnostic::{Diagnostic, ScenarioError};
 use crate::{
-    Cluster, Consumer, Disk, Expect, Fault, Network, Note, Options, Phases, Processor, Producer, Reseed, Scenario, Topic,
+    Cluster, Consumer, Disk, Expect, Fault, Network, Note, Options, Phases, Processor, Producer, Reseed, Scenario,
+    Topic,
 };
 
 /// Seeds are below 2^53, so that every JSON reader keeps them whole.

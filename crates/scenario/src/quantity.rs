@@ -45,8 +45,7 @@ const SIZE: Units = &[
     ("GB", 1_000_000_000),
     ("GiB", 1 << 30),
 ];
-const BANDWIDTH: Units =
-    &[("bit/s", 1), ("kbit/s", 1_000), ("Mbit/s", 1_000_000), ("Gbit/s", 1_000_000_000)];
+const BANDWIDTH: Units = &[("bit/s", 1), ("kbit/s", 1_000), ("Mbit/s", 1_000_000), ("Gbit/s", 1_000_000_000)];
 const RATIO: Units = &[("ppm", 1), ("%", 10_000)];
 const PERIOD: Units = &[("/s", 1_000_000_000), ("/m", 60_000_000_000), ("/h", 3_600_000_000_000)];
 
@@ -71,11 +70,8 @@ fn measure(text: &str, units: Units, what: &str) -> Result<u128, Problem> {
     }
     let Some((_, factor)) = units.iter().find(|(name, _)| *name == unit) else {
         let help = format!("{what} takes {}", listed(units));
-        let message = if unit.is_empty() {
-            format!("`{text}` has no unit")
-        } else {
-            format!("`{unit}` is not a unit of {what}")
-        };
+        let message =
+            if unit.is_empty() { format!("`{text}` has no unit") } else { format!("`{unit}` is not a unit of {what}") };
         return Err(Problem::with_help(message, help));
     };
     decimal(digits, *factor).ok_or_else(|| Problem::new(format!("`{text}` is too precise or too large for {what}")))
@@ -97,11 +93,8 @@ fn decimal(digits: &str, factor: u128) -> Option<u128> {
 /// Prints `value` with the largest of `units` that divides it.
 fn exact(value: u64, units: &[(&'static str, u128)], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let value = u128::from(value);
-    let (name, factor) = units
-        .iter()
-        .rev()
-        .find(|(_, factor)| value >= *factor && value.is_multiple_of(*factor))
-        .unwrap_or(&units[0]);
+    let (name, factor) =
+        units.iter().rev().find(|(_, factor)| value >= *factor && value.is_multiple_of(*factor)).unwrap_or(&units[0]);
     write!(f, "{}{name}", value / factor)
 }
 

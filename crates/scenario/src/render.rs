@@ -33,8 +33,10 @@ impl Producer {
             Payload::Bytes(size) => filler(&identity, size.0, draw),
             Payload::Template(text) => fill(text, &places),
             Payload::Fields(fields) => {
-                let parts: Vec<String> =
-                    fields.iter().map(|(name, text)| format!("{}:{}", json(name), json(&fill(text, &places)))).collect();
+                let parts: Vec<String> = fields
+                    .iter()
+                    .map(|(name, text)| format!("{}:{}", json(name), json(&fill(text, &places))))
+                    .collect();
                 format!("{{{}}}", parts.join(","))
             }
         };

@@ -15,9 +15,17 @@ pub struct SelectorForm {
 pub static SELECTORS: &[SelectorForm] = &[
     form("brokers", "brokers", "All brokers: broker-1, broker-2, ..."),
     form("zookeepers", "zookeepers", "All members of the ensemble: zk-1, zk-2, ..."),
-    form("clients", "clients", "All producers, consumers and processors. A client's own name selects its nodes: NAME-0, NAME-1, ..."),
+    form(
+        "clients",
+        "clients",
+        "All producers, consumers and processors. A client's own name selects its nodes: NAME-0, NAME-1, ...",
+    ),
     form("leader", "leader(TOPIC/PARTITION)", "The broker that leads the partition."),
-    form("follower", "follower(TOPIC/PARTITION)", "One follower of the partition, drawn; all(follower(T/P)) is every one."),
+    form(
+        "follower",
+        "follower(TOPIC/PARTITION)",
+        "One follower of the partition, drawn; all(follower(T/P)) is every one.",
+    ),
     form("controller", "controller", "The active controller."),
     form("zk-leader", "zk-leader", "The leader of the ZooKeeper ensemble."),
     form("group-coordinator", "group-coordinator(GROUP)", "The broker that coordinates the consumer group."),

@@ -162,15 +162,33 @@ pub(crate) const BROKER_DEFAULT_OF: &[(&str, &str)] = &[
     ("compression.type", "compression.type"),
 ];
 
-pub(crate) const fn count(scope: Scope, name: &'static str, default: i64, least: i64, meaning: &'static str) -> Setting {
+pub(crate) const fn count(
+    scope: Scope,
+    name: &'static str,
+    default: i64,
+    least: i64,
+    meaning: &'static str,
+) -> Setting {
     Setting { name, scope, kind: Kind::Count, default: Fallback::Integer(default), least, meaning }
 }
 
-pub(crate) const fn millis(scope: Scope, name: &'static str, default: i64, least: i64, meaning: &'static str) -> Setting {
+pub(crate) const fn millis(
+    scope: Scope,
+    name: &'static str,
+    default: i64,
+    least: i64,
+    meaning: &'static str,
+) -> Setting {
     Setting { name, scope, kind: Kind::Milliseconds, default: Fallback::Integer(default), least, meaning }
 }
 
-pub(crate) const fn bytes(scope: Scope, name: &'static str, default: i64, least: i64, meaning: &'static str) -> Setting {
+pub(crate) const fn bytes(
+    scope: Scope,
+    name: &'static str,
+    default: i64,
+    least: i64,
+    meaning: &'static str,
+) -> Setting {
     Setting { name, scope, kind: Kind::Bytes, default: Fallback::Integer(default), least, meaning }
 }
 

@@ -75,8 +75,12 @@ impl Call {
 
     /// The argument as `TOPIC/PARTITION`.
     pub(crate) fn partition(&self) -> Result<(String, u32), Problem> {
-        let problem =
-            || Problem::with_help(format!("`{}` is not a partition", self.name), "write TOPIC/PARTITION, such as `orders/0`");
+        let problem = || {
+            Problem::with_help(
+                format!("`{}` is not a partition", self.name),
+                "write TOPIC/PARTITION, such as `orders/0`",
+            )
+        };
         let word = self.word()?;
         let (topic, partition) = word.rsplit_once('/').ok_or_else(problem)?;
         let partition = partition.parse().map_err(|_| problem())?;

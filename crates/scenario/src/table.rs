@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use crate::diagnostic::{nearest, suggest};
 use crate::document::{Entry, Item, Node};
 use crate::report::{Report, Span};
-use crate::{
-    Bandwidth, Condition, Distribution, Duration, Latency, Problem, Range, Rate, Ratio, Selector, Size,
-};
+use crate::{Bandwidth, Condition, Distribution, Duration, Latency, Problem, Range, Rate, Ratio, Selector, Size};
 
 /// A table being read.
 pub(crate) struct Table<'d> {
@@ -33,7 +31,11 @@ impl<'d> Table<'d> {
         let what = what.into();
         match item.entries() {
             Some(entries) => {
-                let span = if item.span.end > item.span.start { item.span } else { Span { end: item.span.start, ..item.span } };
+                let span = if item.span.end > item.span.start {
+                    item.span
+                } else {
+                    Span { end: item.span.start, ..item.span }
+                };
                 Some(Table { entries, span, what, known: Vec::new() })
             }
             None => {
@@ -80,7 +82,9 @@ impl<'d> Table<'d> {
     pub(crate) fn tables(&mut self, key: &'static str, report: &mut Report) -> Vec<Table<'d>> {
         let Some(entry) = self.entry(key) else { return Vec::new() };
         match &entry.item.node {
-            Node::Array(items) => items.iter().filter_map(|item| Table::open(item, format!("[[{key}]]"), report)).collect(),
+            Node::Array(items) => {
+                items.iter().filter_map(|item| Table::open(item, format!("[[{key}]]"), report)).collect()
+            }
             _ => {
                 wrong_type(&entry.item, &format!("`{key}` is a list of tables: [[{key}]]"), report);
                 Vec::new()
@@ -104,7 +108,10 @@ impl<'d> Table<'d> {
         for entry in self.entries {
             if !self.known.contains(&entry.key.as_str()) {
                 let help = self.advice(&entry.key);
-                report.error(entry.span, Problem { message: format!("unknown key `{}` in {}", entry.key, self.what), help });
+                report.error(
+                    entry.span,
+                    Problem { message: format!("unknown key `{}` in {}", entry.key, self.what), help },
+                );
             }
         }
     }

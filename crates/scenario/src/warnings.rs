@@ -69,8 +69,10 @@ fn durability(plan: &Plan, found: &mut Found) {
         for producer in plan.producers.iter().filter(|producer| producer.topic == topic.name) {
             let acks = producer.config.text("acks").unwrap_or_default();
             if least > 1 && acks != "all" {
-                let message =
-                    format!("min.insync.replicas of `{}` does not bind `{}`, which has acks={acks}", topic.name, producer.name);
+                let message = format!(
+                    "min.insync.replicas of `{}` does not bind `{}`, which has acks={acks}",
+                    topic.name, producer.name
+                );
                 found.push((format!("producer.{}", producer.name), Problem::new(message)));
             }
         }
@@ -113,14 +115,16 @@ fn inert(plan: &Plan, fault: &Fault) -> Option<String> {
     let lag = plan.cluster.config.duration("replica.lag.time.max.ms");
     let name = fault.kind.name();
     let how = if until_settle { "lasts until settle," } else { "lasts" };
-    let says = |timer: &str, value: Duration, so: &str| {
-        Some(format!("{name} {how} {lasts}, {timer} is {value}: {so}"))
-    };
+    let says = |timer: &str, value: Duration, so: &str| Some(format!("{name} {how} {lasts}, {timer} is {value}: {so}"));
     match &fault.kind {
-        FaultKind::Crash { node, .. } | FaultKind::PowerLoss { node, .. } if roles(node).brokers => match lasts < session {
-            true => says("zookeeper.session.timeout.ms", session, "the broker's registration does not expire meanwhile"),
-            false => None,
-        },
+        FaultKind::Crash { node, .. } | FaultKind::PowerLoss { node, .. } if roles(node).brokers => {
+            match lasts < session {
+                true => {
+                    says("zookeeper.session.timeout.ms", session, "the broker's registration does not expire meanwhile")
+                }
+                false => None,
+            }
+        }
         FaultKind::Pause { node, .. } | FaultKind::Isolate { node, .. } if roles(node).brokers => {
             match lasts < session && lasts < lag {
                 true => says("zookeeper.session.timeout.ms", session, "no leader will change"),

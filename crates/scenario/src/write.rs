@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 
 use crate::document::{Item, Node};
-use crate::{
-    Commit, Config, Fault, FaultKind, Latency, Payload, Plan, SCHEMA, Selector, Trigger, Value,
-};
+use crate::{Commit, Config, Fault, FaultKind, Latency, Payload, Plan, SCHEMA, Selector, Trigger, Value};
 
 /// The whole plan.
 pub(crate) fn plan(plan: &Plan) -> String {
@@ -39,7 +37,8 @@ pub(crate) fn plan(plan: &Plan) -> String {
     for note in &plan.notes {
         out.header("[[note]]");
         out.trigger(&note.trigger);
-        let texts: Vec<String> = note.text.iter().map(|(language, words)| format!("{} = {}", key(language), text(words))).collect();
+        let texts: Vec<String> =
+            note.text.iter().map(|(language, words)| format!("{} = {}", key(language), text(words))).collect();
         out.key("text", inline(&texts));
     }
     out.expect(plan);

@@ -79,9 +79,17 @@ fn the_good_scenario_is_good() {
 
 #[test]
 fn an_unknown_key_is_an_error_with_a_suggestion() {
-    check("replication = 3\n", "replicaton = 3\nreplication = 3\n", "13:1: unknown key `replicaton` in [[topic]] [did you mean `replication`?]");
+    check(
+        "replication = 3\n",
+        "replicaton = 3\nreplication = 3\n",
+        "13:1: unknown key `replicaton` in [[topic]] [did you mean `replication`?]",
+    );
     check("partitions = 3", "partition = 3", "12:1: unknown key `partition` in [[topic]] [did you mean `partitions`?]");
-    check("zookeepers = 3", "zookeepers = 3\nzookeper = 3", "8:1: unknown key `zookeper` in [cluster] [did you mean `zookeepers`?]");
+    check(
+        "zookeepers = 3",
+        "zookeepers = 3\nzookeper = 3",
+        "8:1: unknown key `zookeper` in [cluster] [did you mean `zookeepers`?]",
+    );
     check("[expect]", "[expects]", "40:2: unknown key `expects` in the scenario [did you mean `expect`?]");
     check("id = \"cut\"", "idd = \"cut\"", "33:1: unknown key `idd` in [[fault]] [did you mean `id`?]");
 }
@@ -90,8 +98,16 @@ fn an_unknown_key_is_an_error_with_a_suggestion() {
 fn a_missing_key_is_named() {
     check("rate = \"20/s\"\n", "", "16:1: `rate` is missing in [[producer]] (a rate with a unit (/s, /m or /h))");
     check("schema = 1\n", "", "1:1: `schema` is missing in the scenario (a whole number)");
-    check("from = \"leader(orders/0)\"\n", "", "32:1: `from` is missing: partition needs a selector, or a list of them [One side.]");
-    check("at = \"5s\"\n", "", "32:1: `at` or `when` is missing [at = \"5s\" (from the start of chaos), or when = \"isr(orders/0) == 1\"]");
+    check(
+        "from = \"leader(orders/0)\"\n",
+        "",
+        "32:1: `from` is missing: partition needs a selector, or a list of them [One side.]",
+    );
+    check(
+        "at = \"5s\"\n",
+        "",
+        "32:1: `at` or `when` is missing [at = \"5s\" (from the start of chaos), or when = \"isr(orders/0) == 1\"]",
+    );
 }
 
 #[test]
@@ -100,7 +116,11 @@ fn a_wrong_type_says_what_is_expected() {
     check("brokers = 3", "brokers = -3", "6:11: this number cannot be negative");
     check("topics = [\"orders\"]", "topics = \"orders\"", "25:10: this is a list in brackets, not a text");
     check("[phases]", "[[phases]]", "27:1: [phases] is a table, not a list");
-    check("min.insync.replicas = 2", "min.insync.replicas = \"2\"", "14:34: `min.insync.replicas` takes a whole number, not a text");
+    check(
+        "min.insync.replicas = 2",
+        "min.insync.replicas = \"2\"",
+        "14:34: `min.insync.replicas` takes a whole number, not a text",
+    );
     check("acks = \"all\"", "acks = true", "21:19: `acks` takes one of all, 1, 0, not true or false");
 }
 
@@ -121,60 +141,124 @@ fn a_missing_unit_says_which_units_there_are() {
 
 #[test]
 fn an_impossible_topology_is_an_error() {
-    check("replication = 3", "replication = 5", "13:15: replication 5 is above the number of brokers, 3 [every replica needs a broker of its own]");
+    check(
+        "replication = 3",
+        "replication = 5",
+        "13:15: replication 5 is above the number of brokers, 3 [every replica needs a broker of its own]",
+    );
     check("brokers = 3", "brokers = 0", "6:11: `brokers` is from 1 to 99");
-    check("replication = 3", "replication = 3\nassignment = [[1, 2, 3]]", "14:14: the assignment has 1 partitions, the topic 3");
+    check(
+        "replication = 3",
+        "replication = 3\nassignment = [[1, 2, 3]]",
+        "14:14: the assignment has 1 partitions, the topic 3",
+    );
     check(
         "replication = 3",
         "replication = 3\nassignment = [[1, 2, 3], [1, 2, 2], [1, 2, 4]]",
         "14:14: partition 1 needs 3 different replicas",
     );
-    check("zookeepers = 3", "zookeepers = 3\nbroker = [{ id = 4, rack = \"b\" }]", "8:18: there is no broker 4: ids are 1 to 3");
+    check(
+        "zookeepers = 3",
+        "zookeepers = 3\nbroker = [{ id = 4, rack = \"b\" }]",
+        "8:18: there is no broker 4: ids are 1 to 3",
+    );
 }
 
 #[test]
 fn a_reference_to_nothing_is_an_error() {
     check("leader(orders/0)", "leader(order/0)", "37:8: unknown topic `order` [did you mean `orders`?]");
     check("leader(orders/0)", "leader(orders/3)", "37:8: topic `orders` has no partition 3: it has 3, numbered from 0");
-    check("leader(orders/0)", "leader(orders)", "37:8: `orders` is not a partition [write TOPIC/PARTITION, such as `orders/0`]");
+    check(
+        "leader(orders/0)",
+        "leader(orders)",
+        "37:8: `orders` is not a partition [write TOPIC/PARTITION, such as `orders/0`]",
+    );
     check("leader(orders/0)", "broker-4", "37:8: unknown node `broker-4` [there are `broker-1` to `broker-3`]");
     check("leader(orders/0)", "broker-0", "37:8: unknown node `broker-0` [there are `broker-1` to `broker-3`]");
-    check("leader(orders/0)", "order-service-1", "37:8: unknown node `order-service-1` [there is only `order-service-0`]");
-    check("leader(orders/0)", "mail-servce", "37:8: unknown node or selector `mail-servce` [did you mean `mail-service`?]");
+    check(
+        "leader(orders/0)",
+        "order-service-1",
+        "37:8: unknown node `order-service-1` [there is only `order-service-0`]",
+    );
+    check(
+        "leader(orders/0)",
+        "mail-servce",
+        "37:8: unknown node or selector `mail-servce` [did you mean `mail-service`?]",
+    );
     check("leader(orders/0)", "lead(orders/0)", "37:8: unknown selector `lead` [did you mean `leader`?]");
     check("other(brokers)", "other(brokers", "38:6: a `)` is missing in `other(brokers`");
     check("topic = \"orders\"", "topic = \"order\"", "18:9: unknown topic `order` [did you mean `orders`?]");
     check("isr(orders/*)", "isr(order/*)", "42:24: unknown topic `order` [did you mean `orders`?]");
-    check("leader(orders/0)", "other(brokers)", "37:8: `other` in `from` has nobody to leave out: it means all but those of `from`");
+    check(
+        "leader(orders/0)",
+        "other(brokers)",
+        "37:8: `other` in `from` has nobody to leave out: it means all but those of `from`",
+    );
 }
 
 #[test]
 fn a_condition_is_checked() {
     check("isr(orders/*) == 3", "irs(orders/*) == 3", "42:24: unknown function `irs` [did you mean `isr`?]");
-    check("isr(orders/*) == 3", "isr(orders/*)", "42:24: a comparison is missing after `isr(orders/*)` [write for example `isr(orders/0) == 1`]");
-    check("isr(orders/*) == 3", "isr(orders/*) == many", "42:24: `many` is not a whole number, which `isr` is compared with [write for example `isr(orders/0) == 1`]");
-    check("isr(orders/*) == 3", "blocked(orders) < 3", "42:24: `3` has no unit [a duration takes ns, us, ms, s, m, h or d]");
+    check(
+        "isr(orders/*) == 3",
+        "isr(orders/*)",
+        "42:24: a comparison is missing after `isr(orders/*)` [write for example `isr(orders/0) == 1`]",
+    );
+    check(
+        "isr(orders/*) == 3",
+        "isr(orders/*) == many",
+        "42:24: `many` is not a whole number, which `isr` is compared with [write for example `isr(orders/0) == 1`]",
+    );
+    check(
+        "isr(orders/*) == 3",
+        "blocked(orders) < 3",
+        "42:24: `3` has no unit [a duration takes ns, us, ms, s, m, h or d]",
+    );
     check("isr(orders/*) == 3", "done(cutt)", "42:24: unknown fault id `cutt` [did you mean `cut`?]");
-    check("isr(orders/*) == 3", "lag(mail-servic) == 0", "42:24: unknown consumer group, or consumer without a group, `mail-servic` [did you mean `mail-service`?]");
+    check(
+        "isr(orders/*) == 3",
+        "lag(mail-servic) == 0",
+        "42:24: unknown consumer group, or consumer without a group, `mail-servic` [did you mean `mail-service`?]",
+    );
     check("isr(orders/*) == 3", "sessions(orders) == 0", "42:24: `sessions` takes no argument");
     check("within = \"20s\"", "within = \"31s\"", "42:55: settle lasts only 30s, so this cannot be judged within 31s");
 }
 
 #[test]
 fn an_unknown_name_in_a_catalogue_is_an_error() {
-    check("zookeepers = 3", "zookeepers = 3\nflaws = [\"hw-truncation-los\"]", "8:10: unknown flaw `hw-truncation-los` [did you mean `hw-truncation-loss`?]");
+    check(
+        "zookeepers = 3",
+        "zookeepers = 3\nflaws = [\"hw-truncation-los\"]",
+        "8:10: unknown flaw `hw-truncation-los` [did you mean `hw-truncation-loss`?]",
+    );
     check(
         "zookeepers = 3",
         "zookeepers = 3\nflaws = [\"unfenced-fetch\"]",
         "8:10: flaw `unfenced-fetch` is in the catalogue but not supported yet [`odradek flaws` lists those that are]",
     );
-    check("kind = \"partition\"", "kind = \"partitio\"", "36:8: unknown fault kind `partitio` [did you mean `partition`?]");
-    check("[\"default\"]", "[\"default\", \"-hi-watermark\"]", "41:22: unknown oracle `hi-watermark` [did you mean `high-watermark`?]");
+    check(
+        "kind = \"partition\"",
+        "kind = \"partitio\"",
+        "36:8: unknown fault kind `partitio` [did you mean `partition`?]",
+    );
+    check(
+        "[\"default\"]",
+        "[\"default\", \"-hi-watermark\"]",
+        "41:22: unknown oracle `hi-watermark` [did you mean `high-watermark`?]",
+    );
     check("[\"default\"]", "[\"O5\"]", "41:11: unknown oracle `O5` [oracles go by their slug: `high-watermark`]");
     check("[\"default\"]", "[\"exactly-once\"]", "41:11: oracle `exactly-once` is not supported yet");
     check("acks = \"all\"", "ack = \"all\"", "21:12: unknown producer setting `ack` [did you mean `acks`?]");
-    check("replica.lag.time.max.ms", "replica.lag.tim.max.ms", "8:12: unknown cluster setting `replica.lag.tim.max.ms` [did you mean `replica.lag.time.max.ms`?]");
-    check("acks = \"all\"", "min.insync.replicas = 2", "21:12: unknown producer setting `min.insync.replicas` [`min.insync.replicas` is a setting of: broker, topic]");
+    check(
+        "replica.lag.time.max.ms",
+        "replica.lag.tim.max.ms",
+        "8:12: unknown cluster setting `replica.lag.tim.max.ms` [did you mean `replica.lag.time.max.ms`?]",
+    );
+    check(
+        "acks = \"all\"",
+        "min.insync.replicas = 2",
+        "21:12: unknown producer setting `min.insync.replicas` [`min.insync.replicas` is a setting of: broker, topic]",
+    );
     check("acks = \"all\"", "acks = \"al\"", "21:19: unknown value `al` [did you mean `all`?]");
 }
 
@@ -182,11 +266,24 @@ fn an_unknown_name_in_a_catalogue_is_an_error() {
 fn names_are_unique_and_say_what_they_are() {
     check("name = \"mail-service\"", "name = \"order-service\"", "24:8: client `order-service` is declared twice");
     check("name = \"mail-service\"", "name = \"brokers\"", "24:8: `brokers` already means something else in selectors");
-    check("name = \"mail-service\"", "name = \"mail-1\"", "24:8: `mail-1` looks like the name of a node [a client's nodes are numbered anyway: NAME-0, NAME-1, ...]");
-    check("name = \"good\"", "name = \"../good\"", "2:8: `../good` is not a name: letters, digits, `.`, `_` and `-`, at most 100");
-    check("[expect]", "[[fault]]\nid = \"cut\"\nat = \"1s\"\nkind = \"crash\"\nnode = \"broker-1\"\n[expect]", "41:6: fault id `cut` is used twice");
+    check(
+        "name = \"mail-service\"",
+        "name = \"mail-1\"",
+        "24:8: `mail-1` looks like the name of a node [a client's nodes are numbered anyway: NAME-0, NAME-1, ...]",
+    );
+    check(
+        "name = \"good\"",
+        "name = \"../good\"",
+        "2:8: `../good` is not a name: letters, digits, `.`, `_` and `-`, at most 100",
+    );
+    check(
+        "[expect]",
+        "[[fault]]\nid = \"cut\"\nat = \"1s\"\nkind = \"crash\"\nnode = \"broker-1\"\n[expect]",
+        "41:6: fault id `cut` is used twice",
+    );
     check("[[producer]]", "[[topic]]\nname = \"orders\"\n[[producer]]", "17:8: topic `orders` is declared twice");
-    let text = GOOD.replace("id = \"cut\"", "id = \"crash-1\"") + "[[fault]]\nat = \"1s\"\nkind = \"crash\"\nnode = \"broker-1\"\n";
+    let text = GOOD.replace("id = \"cut\"", "id = \"crash-1\"")
+        + "[[fault]]\nat = \"1s\"\nkind = \"crash\"\nnode = \"broker-1\"\n";
     assert!(errors(&text).to_string().contains("fault id `crash-1` is used twice"), "a default id counts too");
 }
 
@@ -194,8 +291,16 @@ fn names_are_unique_and_say_what_they_are() {
 fn parameters_that_exclude_each_other_are_errors() {
     check("at = \"5s\"", "at = \"5s\"\nwhen = \"isr(orders/0) == 1\"", "35:1: `at` and `when` exclude each other");
     check("at = \"5s\"", "at = \"5s\"\nafter = \"1s\"", "35:1: `after` goes with `when` [add it to `at` instead]");
-    check("value = \"100B\"", "value = \"100B\"\ntemplate = \"order {n}\"", "21:1: `value` and `template` exclude each other");
-    check("at = \"5s\"", "at = \"60s\"", "34:6: 60s is past the end of chaos, which lasts 60s [times count from the start of chaos]");
+    check(
+        "value = \"100B\"",
+        "value = \"100B\"\ntemplate = \"order {n}\"",
+        "21:1: `value` and `template` exclude each other",
+    );
+    check(
+        "at = \"5s\"",
+        "at = \"60s\"",
+        "34:6: 60s is past the end of chaos, which lasts 60s [times count from the start of chaos]",
+    );
     check(
         "acks = \"all\"",
         "acks = 1, enable.idempotence = true",
@@ -206,15 +311,51 @@ fn parameters_that_exclude_each_other_are_errors() {
         "delivery.timeout.ms = \"10s\"",
         "21:34: delivery.timeout.ms (10s) is below linger.ms + request.timeout.ms (30s)",
     );
-    check("[\"default\"]", "[\"default\", \"-lost-write\"]\nviolation = [\"lost-write\"]", "42:13: `lost-write` is expected as a violation, but `always` leaves it out");
-    check("[\"default\"]", "[\"default\"]\nallow = [\"lost-write\"]\nviolation = [\"lost-write\"]", "43:13: `lost-write` is both expected as a violation and allowed");
-    check("[\"orders\"]", "[\"orders\"]\ncommit = \"none\"\nconfig.auto.offset.reset = \"soonest\"", "27:28: unknown value `soonest` [known are earliest, latest, none]");
+    check(
+        "[\"default\"]",
+        "[\"default\", \"-lost-write\"]\nviolation = [\"lost-write\"]",
+        "42:13: `lost-write` is expected as a violation, but `always` leaves it out",
+    );
+    check(
+        "[\"default\"]",
+        "[\"default\"]\nallow = [\"lost-write\"]\nviolation = [\"lost-write\"]",
+        "43:13: `lost-write` is both expected as a violation and allowed",
+    );
+    check(
+        "[\"orders\"]",
+        "[\"orders\"]\ncommit = \"none\"\nconfig.auto.offset.reset = \"soonest\"",
+        "27:28: unknown value `soonest` [known are earliest, latest, none]",
+    );
+}
+
+#[test]
+fn only_anomalies_and_oracles_can_be_allowed() {
+    check(
+        "[\"default\"]",
+        "[\"default\"]\nallow = [\"redelivry\"]",
+        "42:10: unknown anomaly `redelivry` [did you mean `redelivery`?]",
+    );
+    check(
+        "[\"default\"]",
+        "[\"default\"]\nallow = [\"los-write/acked-one\"]",
+        "42:10: unknown anomaly `los-write/acked-one`",
+    );
+    let allowed = GOOD.replace("[\"default\"]", "[\"default\"]\nallow = [\"lost-write/acked-one\", \"log-matching\"]");
+    assert!(Scenario::parse("f.toml", &allowed).is_ok());
 }
 
 #[test]
 fn a_typing_error_in_a_text_is_found() {
-    check("value = \"100B\"", "template = \"{n} of {kye}\"", "20:12: unknown placeholder `{kye}` [known are n, k, key, client]");
-    check("value = \"100B\"", "fields = { to = \"{clint}\" }", "20:17: unknown placeholder `{clint}` [known are n, k, key, client]");
+    check(
+        "value = \"100B\"",
+        "template = \"{n} of {kye}\"",
+        "20:12: unknown placeholder `{kye}` [known are n, k, key, client]",
+    );
+    check(
+        "value = \"100B\"",
+        "fields = { to = \"{clint}\" }",
+        "20:17: unknown placeholder `{clint}` [known are n, k, key, client]",
+    );
     check("value = \"100B\"", "value = \"17MiB\"", "20:9: a value is at most 16MiB");
     check("config = { acks", "key = \"m{n}\"\nconfig = { acks", "21:7: unknown placeholder `{n}` [there is only `k`]");
 }
@@ -222,11 +363,27 @@ fn a_typing_error_in_a_text_is_found() {
 #[test]
 fn what_is_not_built_is_refused_by_name() {
     check("[expect]", "[chaos]\nkinds = \"1..4\"\n[expect]", "40:2: random faults (`[chaos]`) are not supported yet");
-    check("[expect]", "[[variant]]\nname = \"b\"\nset = { \"topic.orders.partitions\" = 1 }\n[expect]", "40:1: variants (`[[variant]]`) are not supported yet");
+    check(
+        "[expect]",
+        "[[variant]]\nname = \"b\"\nset = { \"topic.orders.partitions\" = 1 }\n[expect]",
+        "40:1: variants (`[[variant]]`) are not supported yet",
+    );
     check("[expect]", "[[reseed]]\nat = \"1s\"\n[expect]", "40:1: reseeding (`[[reseed]]`) is not supported yet");
-    check("topics = [\"orders\"]", "topics = [\"orders\"]\ngroup = \"mail\"", "26:1: consumer groups are not supported yet");
-    check("topics = [\"orders\"]", "topics = [\"orders\"]\nconfig = { isolation.level = \"read_committed\" }", "26:12: consumer setting `isolation.level` is not supported yet");
-    check("acks = \"all\"", "transactional.id = \"t\"", "21:12: producer setting `transactional.id` is not supported yet");
+    check(
+        "topics = [\"orders\"]",
+        "topics = [\"orders\"]\ngroup = \"mail\"",
+        "26:1: consumer groups are not supported yet",
+    );
+    check(
+        "topics = [\"orders\"]",
+        "topics = [\"orders\"]\nconfig = { isolation.level = \"read_committed\" }",
+        "26:12: consumer setting `isolation.level` is not supported yet",
+    );
+    check(
+        "acks = \"all\"",
+        "transactional.id = \"t\"",
+        "21:12: producer setting `transactional.id` is not supported yet",
+    );
     check("brokers = 3", "brokers = 3\ncontrollers = 3", "7:1: KRaft (`controllers`) is not supported yet");
     check(
         "[[consumer]]",
@@ -234,7 +391,9 @@ fn what_is_not_built_is_refused_by_name() {
         "23:1: processors (`[[processor]]`) are not supported yet",
     );
     let clock = "kind = \"clock\"\nnode = \"broker-1\"\njump = \"1s\"\nfor = \"1s\"";
-    let text = GOOD.replace("kind = \"partition\"\nfrom = \"leader(orders/0)\"\nto = \"other(brokers)\"", clock).replace("for = \"20s\"\n", "");
+    let text = GOOD
+        .replace("kind = \"partition\"\nfrom = \"leader(orders/0)\"\nto = \"other(brokers)\"", clock)
+        .replace("for = \"20s\"\n", "");
     let found: Vec<String> = errors(&text).diagnostics.iter().map(brief).collect();
     assert_eq!(found, ["35:8: fault kind `clock` is not supported yet"]);
 }
@@ -251,7 +410,11 @@ fn a_plan_needs_a_seed_and_a_schedule_seed_needs_a_plan() {
         error.to_string(),
         "f.toml: this is a scenario, not a plan: it has no `seed`\nhelp: resolve it first: `odradek plan SCENARIO --seed N`"
     );
-    check("name = \"good\"", "schedule_seed = 1\nname = \"good\"", "2:1: `schedule_seed` without `seed` [a plan has both; a scenario has neither]");
+    check(
+        "name = \"good\"",
+        "schedule_seed = 1\nname = \"good\"",
+        "2:1: `schedule_seed` without `seed` [a plan has both; a scenario has neither]",
+    );
     check("name = \"good\"", "seed = 9007199254740992\nname = \"good\"", "2:8: `seed` is below 2^53");
     let scenario = Scenario::parse("f.toml", GOOD).expect("it is good");
     let error = scenario.resolve(1 << 53, None).expect_err("too large");
@@ -319,7 +482,10 @@ fn an_error_in_a_set_flag_cites_the_flag() {
         ("topic.orders.partition=6", "unknown key `partition` in [[topic]]\nhelp: did you mean `partitions`?"),
         ("topic.order.partitions=6", "unknown topic `order`\nhelp: did you mean `orders`?"),
         ("topic.orders.partitions=six", "this is a whole number, not a text"),
-        ("topic.orders.replication=4", "replication 4 is above the number of brokers, 3\nhelp: every replica needs a broker of its own"),
+        (
+            "topic.orders.replication=4",
+            "replication 4 is above the number of brokers, 3\nhelp: every replica needs a broker of its own",
+        ),
         ("cluster.config.replica.lag.time.max.ms=2", ""),
         ("fault.crash-1.down=6s", "unknown fault `crash-1`\nhelp: there is only `cut`"),
         ("note.1.at=6s", "the scenario has no [[note]]"),

@@ -11,7 +11,7 @@ intent = "Every part of the grammar, with \"quotes\" and ümlauts."
 brokers = 5
 zookeepers = 3
 flaws = ["hw-truncation-loss", "no-dir-fsync"]
-config = { replica.lag.time.max.ms = "10s", tickTime = 2000, unclean.leader.election.enable = false, log.cleaner.min.cleanable.ratio = 0.25 }
+config = { replica.lag.time.max.ms = "10s", tickTime = 2000, unclean.leader.election.enable = false, leader.imbalance.per.broker.percentage = 20 }
 broker = [{ id = 2, rack = "b", config = { log.flush.interval.messages = 1 } }, { id = 3 }]
 [[topic]]
 name = "orders"
@@ -34,7 +34,7 @@ rate = "200/s"
 keys = 4
 key = "member-{k}"
 template = "order {n} of {key}: \\ \" {} {N}"
-config = { acks = -1, enable.idempotence = true, compression.type = "zstd" }
+config = { acks = -1, enable.idempotence = true, linger.ms = "5ms" }
 [[producer]]
 name = "fields"
 topic = "orders"
@@ -116,7 +116,7 @@ text = { en = "Hello", ko = "안녕" }
 always = ["default", "-liveness"]
 never = ["leaderless(orders/*) > 30s", "acked(template) > 1000000"]
 sometimes = ["leader-changed"]
-allow = ["duplicate"]
+allow = ["duplicate", "redelivery", "lost-write/acked-one", "log-matching"]
 eventually = [{ that = "lag(reader) == 0", within = "60s" }, { that = "delivered(orders/0) >= 1", within = "1s" }]
 violation = ["lost-write"]
 [control]
@@ -133,7 +133,15 @@ fn every_part_of_the_grammar_comes_back_from_a_plan() {
     assert_eq!((read.seed, read.schedule_seed), (3, 4));
     let ids: Vec<&str> = read.faults.iter().map(|fault| fault.id.as_str()).collect();
     let expected = [
-        "crash-1", "crash-2", "power", "pause-1", "partition-1", "isolate-1", "slow-link-1", "reset-connections-1", "hold-1",
+        "crash-1",
+        "crash-2",
+        "power",
+        "pause-1",
+        "partition-1",
+        "isolate-1",
+        "slow-link-1",
+        "reset-connections-1",
+        "hold-1",
     ];
     assert_eq!(ids, expected);
 }
@@ -185,12 +193,15 @@ fn deep_nesting_is_an_error() {
         let deep = format!("{}{}", open.repeat(5_000), close.repeat(5_000));
         read_all(&deep);
         read_all(&format!("schema = 1\nname = {deep}\n"));
-        assert!(Selector::parse(&deep).is_err());
     }
+    assert!(Selector::parse(&format!("{}t{}", "any(".repeat(5_000), ")".repeat(5_000))).is_err());
+    let flag = format!("{}=1", "a.".repeat(1_000_000) + "a");
+    let options = Options { set: vec![flag], ..Options::default() };
+    assert!(Scenario::parse_with("f.toml", EVERYTHING, &options).is_err());
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 20000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn random_text_never_panics(text in "\\PC{0,60}") {

@@ -16,7 +16,9 @@ fn quantities_are_exact() {
     assert_eq!(nanos("2m"), nanos("120s"));
     assert_eq!(nanos("1h"), nanos("60m"));
     assert_eq!(nanos("0.3us"), 300);
-    assert!(Duration::parse("0.3ns").is_err() && Duration::parse("1000000h1").is_err() && Duration::parse("-1s").is_err());
+    assert!(
+        Duration::parse("0.3ns").is_err() && Duration::parse("1000000h1").is_err() && Duration::parse("-1s").is_err()
+    );
     assert_eq!(Size::parse("1KiB"), Ok(Size(1024)));
     assert_eq!(Size::parse("1kB"), Ok(Size(1000)));
     assert_eq!(Rate::parse("200/s").expect("a rate").interval().millis(), 5);
@@ -169,7 +171,8 @@ fn every_default_fits_its_own_setting_and_no_name_is_a_prefix_of_another() {
             value => Config::new(setting.scope).set(setting.name, value), // panics if it does not fit
         }
         let clash = all.iter().find(|other| {
-            other.scope == setting.scope && other.name.strip_prefix(setting.name).is_some_and(|rest| rest.starts_with('.'))
+            other.scope == setting.scope
+                && other.name.strip_prefix(setting.name).is_some_and(|rest| rest.starts_with('.'))
         });
         assert!(clash.is_none(), "{} could not be a dotted key beside {clash:?}", setting.name);
         let same = all.iter().filter(|other| other.scope == setting.scope && other.name == setting.name).count();
@@ -181,14 +184,19 @@ fn every_default_fits_its_own_setting_and_no_name_is_a_prefix_of_another() {
 #[test]
 fn settings_fall_back_from_topic_to_broker_and_from_broker_to_cluster() {
     let plan = plan(|text| {
-        text.replace("replica.lag.time.max.ms", "log.retention.ms = \"1h\", min.insync.replicas = 1, replica.lag.time.max.ms")
-            .replace("[[topic]]", "[[cluster.broker]]\nid = 2\nconfig = { log.retention.ms = \"2h\" }\n[[topic]]")
+        text.replace(
+            "replica.lag.time.max.ms",
+            "tickTime = 2000, log.retention.ms = \"1h\", min.insync.replicas = 1, replica.lag.time.max.ms",
+        )
+        .replace("[[topic]]", "[[cluster.broker]]\nid = 2\nconfig = { log.retention.ms = \"2h\" }\n[[topic]]")
     });
     let topic = plan.topics[0].effective_config(&plan.cluster);
     assert_eq!(topic.duration("retention.ms"), Duration::from_secs(3600));
     assert_eq!(topic.integer("min.insync.replicas"), 2, "the topic's own comes first");
     assert_eq!(plan.cluster.broker_config(1).duration("log.retention.ms"), Duration::from_secs(3600));
     assert_eq!(plan.cluster.broker_config(2).duration("log.retention.ms"), Duration::from_secs(7200));
+    let given: Vec<String> = plan.cluster.broker_config(2).given().map(|(name, _)| name.to_string()).collect();
+    assert!(!given.contains(&"tickTime".to_string()), "a broker has no settings of the ensemble: {given:?}");
 }
 
 /// The template's plan for seed 1, after a change to its text.
@@ -219,7 +227,9 @@ fn the_schedule_seed_follows_the_seed_unless_it_is_given() {
 
 #[test]
 fn a_record_depends_on_seed_client_and_number_only() {
-    let plan = plan(|text| text.replace("[[consumer]]", "[[producer]]\nname = \"mailer\"\ntopic = \"orders\"\nrate = \"1/s\"\nfields = { to = \"{key}@example.org\", n = \"a \\\"{n}\\\"\" }\n[[producer]]\nname = \"filler\"\ntopic = \"orders\"\nrate = \"1/s\"\nvalue = \"100B\"\n[[consumer]]"));
+    let plan = plan(|text| {
+        text.replace("[[consumer]]", "[[producer]]\nname = \"mailer\"\ntopic = \"orders\"\nrate = \"1/s\"\nfields = { to = \"{key}@example.org\", n = \"a \\\"{n}\\\"\" }\n[[producer]]\nname = \"filler\"\ntopic = \"orders\"\nrate = \"1/s\"\nvalue = \"100B\"\n[[consumer]]")
+    });
     let [orders, mailer, filler] = plan.producers.as_slice() else { panic!("three producers") };
     let record = orders.render(1, 0, 17);
     assert_eq!(record, orders.render(1, 0, 17));
@@ -292,7 +302,11 @@ fn timers_that_make_a_fault_inert_draw_a_warning() {
         "min.insync.replicas = 4",
         "min.insync.replicas 4 is above replication 3: no write with acks=all can succeed",
     );
-    check_warning("acks = \"all\"", "acks = 1", "min.insync.replicas of `orders` does not bind `order-service`, which has acks=1");
+    check_warning(
+        "acks = \"all\"",
+        "acks = 1",
+        "min.insync.replicas of `orders` does not bind `order-service`, which has acks=1",
+    );
 }
 
 #[test]
@@ -352,7 +366,8 @@ fn every_fault_kind_is_refused_or_built() {
                 assert_eq!(plan.faults.last().map(|fault| fault.kind.name()), Some(form.name));
             }
             Err(error) => {
-                let messages: Vec<&str> = error.diagnostics.iter().map(|diagnostic| diagnostic.message.as_str()).collect();
+                let messages: Vec<&str> =
+                    error.diagnostics.iter().map(|diagnostic| diagnostic.message.as_str()).collect();
                 assert_eq!(messages, [format!("fault kind `{}` is not supported yet", form.name)]);
             }
         }
@@ -362,7 +377,8 @@ fn every_fault_kind_is_refused_or_built() {
 #[test]
 fn the_default_oracles_are_those_that_are_built() {
     let judged = |always: &str| plan(|text| text.replace("[\"default\"]", always)).expect.oracles();
-    let built: Vec<&str> = scenario::ORACLES.iter().filter(|oracle| oracle.implemented).map(|oracle| oracle.slug).collect();
+    let built: Vec<&str> =
+        scenario::ORACLES.iter().filter(|oracle| oracle.implemented).map(|oracle| oracle.slug).collect();
     assert_eq!(judged("[\"default\"]"), built);
     assert_eq!(judged("[\"lost-write\", \"log-shape\"]"), ["log-shape", "lost-write"]);
     assert_eq!(judged("[\"default\", \"-liveness\"]").len(), built.len() - 1);

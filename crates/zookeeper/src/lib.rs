@@ -1,13 +1,21 @@
 //! An ensemble that speaks ZooKeeper's client protocol, and its client. See README.md for the map.
 
+mod client;
 pub mod codec;
 pub mod election;
+mod framing;
+mod member;
+mod outbox;
 pub mod sessions;
 pub mod tree;
 pub mod txn;
-pub mod types;
+mod types;
 pub mod watches;
 pub mod zab;
+
+pub use client::{Client, ClientEvent, Reply, ZkError};
+pub use member::{MemberConfig, run_member};
+pub use types::{CreateMode, Created, ErrorCode, Op, OpResult, Stat, WatchKind, Zxid};
 
 /// A time or duration in nanoseconds of one member's monotonic clock.
 pub type Nanos = u64;

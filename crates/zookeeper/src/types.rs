@@ -168,6 +168,42 @@ pub struct Stat {
     pub pzxid: u64,
 }
 
+impl From<wire::jute::Stat> for Stat {
+    fn from(stat: wire::jute::Stat) -> Stat {
+        Stat {
+            czxid: stat.czxid as u64,
+            mzxid: stat.mzxid as u64,
+            ctime: stat.ctime,
+            mtime: stat.mtime,
+            version: stat.version,
+            cversion: stat.cversion,
+            aversion: stat.aversion,
+            ephemeral_owner: stat.ephemeral_owner as u64,
+            data_length: stat.data_length,
+            num_children: stat.num_children,
+            pzxid: stat.pzxid as u64,
+        }
+    }
+}
+
+impl From<Stat> for wire::jute::Stat {
+    fn from(stat: Stat) -> wire::jute::Stat {
+        wire::jute::Stat {
+            czxid: stat.czxid as i64,
+            mzxid: stat.mzxid as i64,
+            ctime: stat.ctime,
+            mtime: stat.mtime,
+            version: stat.version,
+            cversion: stat.cversion,
+            aversion: stat.aversion,
+            ephemeral_owner: stat.ephemeral_owner as i64,
+            data_length: stat.data_length,
+            num_children: stat.num_children,
+            pzxid: stat.pzxid as i64,
+        }
+    }
+}
+
 /// What a watch tells.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum WatchKind {

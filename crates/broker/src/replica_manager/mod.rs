@@ -7,6 +7,7 @@ mod replica;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::io;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -16,7 +17,8 @@ use tokio::sync::{Mutex, mpsc};
 use trace::{EventId, EventKind, Name, Partition};
 use wire::kafka::ErrorCode;
 
-pub use isr::{IsrQueue, run_isr_notifier, run_isr_shrinker, run_isr_writer};
+pub use checkpoints::{run_high_watermark_checkpoints, run_recovery_point_checkpoints};
+pub use isr::{IsrQueue, Proposal, Unannounced, run_isr_notifier, run_isr_shrinker, run_isr_writer};
 pub use replica::{Offsets, Replica};
 pub(crate) use replica::Role;
 
@@ -310,6 +312,46 @@ impl ReplicaManager {
         event
     }
 
+    /// Cuts a replica's log at `to`, if it is longer. Should the recovery point on disk be beyond that, it is rewritten
+    /// before anything can be appended there: else a later crash would take new records for checked ones.
+    ///
+    /// # Errors
+    /// Of the disk.
+    pub async fn truncate(&self, replica: &Replica, to: i64, cause: EventId) -> io::Result<()> {
+        let stale_recovery_point = {
+            let mut state = replica.state.borrow_mut();
+            let (from, recovery_point) = (state.log.end_offset(), state.log.recovery_point());
+            state.log.truncate_to(to).map_err(io::Error::other)?;
+            let end = state.log.end_offset();
+            state.counted_end = state.counted_end.min(end);
+            if end < from {
+                self.host.emit(cause, EventKind::Truncated { partition: replica.partition, to: end, from });
+            }
+            end < recovery_point
+        };
+        if stale_recovery_point {
+            self.checkpoint_recovery_points().await?;
+        }
+        Ok(())
+    }
+
+    /// Empties a replica's log: the leader's begins beyond its end.
+    ///
+    /// # Errors
+    /// Of the disk.
+    pub async fn restart_at(&self, replica: &Replica, offset: i64, cause: EventId) -> io::Result<()> {
+        {
+            let mut state = replica.state.borrow_mut();
+            let from = state.log.end_offset();
+            state.log.truncate_fully_and_start_at(offset).map_err(io::Error::other)?;
+            state.counted_end = offset;
+            let partition = replica.partition;
+            let event = self.host.emit(cause, EventKind::Truncated { partition, to: offset, from });
+            self.host.emit(event, EventKind::LogStartMoved { partition, to: offset });
+        }
+        self.checkpoint_recovery_points().await
+    }
+
     fn wake(&self, partition: Partition, cause: EventId) {
         for purgatory in [&self.produced, &self.replicated, &self.consumed] {
             purgatory.changed(partition, cause);
@@ -346,19 +388,16 @@ async fn run_flush(host: &Host, replica: &Replica, flush: log::Flush, cause: Eve
     {
         let mut state = replica.state.borrow_mut();
         state.flushing = false;
-        if let Ok(flushed) = &result {
-            let durable = flushed.offset;
-            if let Some(to) = state.log.flushed(result.expect("checked"), host.wall()) {
+        if let Ok(flushed) = result {
+            // None if the log was truncated meanwhile, or others flushed as far.
+            if let Some(to) = state.log.flushed(flushed, host.wall()) {
                 host.emit(cause, EventKind::Flushed { partition: replica.partition, to });
+                state.counted_end = state.counted_end.max(to);
             }
-            let end = state.log.end_offset();
-            state.counted_end = state.counted_end.max(durable).min(end);
-        } else {
-            drop(state);
             replica.flushed.notify_waiters();
-            return Err(ErrorCode::KafkaStorageError);
+            return Ok(());
         }
     }
     replica.flushed.notify_waiters();
-    Ok(())
+    Err(ErrorCode::KafkaStorageError)
 }

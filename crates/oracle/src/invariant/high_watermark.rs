@@ -165,6 +165,6 @@ mod tests {
     #[test]
     fn an_unclean_election_voids_it() {
         let mut story = story();
-        story.commit(1).produce(1, 1).replicate(1, 2).crash(1).elect_unclean(3).hw(3, 1).hw(3, 0).also_commits().quiet();
+        story.commit(1).produce(1, 1).replicate(1, 2).crash(1).elect_unclean(3).hw(3, 1).hw(3, 0).quiet();
     }
 }

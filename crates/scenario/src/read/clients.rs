@@ -107,7 +107,8 @@ fn payload(table: &mut Table<'_>, report: &mut Report) -> Option<Payload> {
     let size = table.optional::<Placed<Size>>("value", report);
     let template = table.optional::<Placed<String>>("template", report);
     let fields = table.optional::<Fields>("fields", report);
-    let given: Vec<&str> = choices.into_iter().filter(|key| table.all().iter().any(|entry| entry.key == *key)).collect();
+    let given: Vec<&str> =
+        choices.into_iter().filter(|key| table.all().iter().any(|entry| entry.key == *key)).collect();
     match given.as_slice() {
         [_] => {}
         [] => {
@@ -161,13 +162,13 @@ fn placeholders(text: &str, span: Span, known: &[&str], report: &mut Report) {
 fn conflicts(config: &Config) -> Vec<(&'static str, Problem)> {
     let mut found = Vec::new();
     let least = config.duration("request.timeout.ms").plus(config.duration("linger.ms"));
-    if config.duration("delivery.timeout.ms") < least {
+    // Left out, it is raised instead.
+    if config.gives("delivery.timeout.ms") && config.duration("delivery.timeout.ms") < least {
         let message = format!(
             "delivery.timeout.ms ({}) is below linger.ms + request.timeout.ms ({least})",
             config.duration("delivery.timeout.ms")
         );
-        let name = ["delivery.timeout.ms", "request.timeout.ms"].into_iter().find(|name| config.gives(name));
-        found.push((name.unwrap_or("linger.ms"), Problem::new(message)));
+        found.push(("delivery.timeout.ms", Problem::new(message)));
     }
     if !(config.gives("enable.idempotence") && config.boolean("enable.idempotence")) {
         return found;

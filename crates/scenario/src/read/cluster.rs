@@ -128,8 +128,10 @@ fn topic(reader: &mut Reader, table: &mut Table<'_>, cluster: &Cluster, name: &s
     if let Some(partitions) = partitions.as_ref().filter(|count| count.value == 0 || count.value > MOST_PARTITIONS) {
         report.error(partitions.span, Problem::new(format!("`partitions` is from 1 to {MOST_PARTITIONS}")));
     }
-    let partitions = partitions.map_or_else(|| default("num.partitions"), |count| count.value).clamp(1, MOST_PARTITIONS);
-    let replication = table.optional::<u32>("replication", report).unwrap_or_else(|| default("default.replication.factor"));
+    let partitions =
+        partitions.map_or_else(|| default("num.partitions"), |count| count.value).clamp(1, MOST_PARTITIONS);
+    let replication =
+        table.optional::<u32>("replication", report).unwrap_or_else(|| default("default.replication.factor"));
     let place = table.place("replication");
     if replication == 0 {
         report.error(place, Problem::new("`replication` is at least 1"));

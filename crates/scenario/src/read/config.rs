@@ -51,7 +51,8 @@ pub(crate) fn settings(item: &Item, scope: Scope, report: &mut Report) -> Config
 
 fn unknown_setting(scope: Scope, name: &str) -> Problem {
     let message = format!("unknown {} setting `{name}`", scope.name());
-    let owners: Vec<&str> = settings::all().filter(|other| other.name == name).map(|other| other.scope.name()).collect();
+    let owners: Vec<&str> =
+        settings::all().filter(|other| other.name == name).map(|other| other.scope.name()).collect();
     if !owners.is_empty() {
         return Problem::with_help(message, format!("`{name}` is a setting of: {}", owners.join(", ")));
     }

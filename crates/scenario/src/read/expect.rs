@@ -34,10 +34,13 @@ pub(crate) fn expect(reader: &mut Reader, root: &mut Table<'_>, phases: &Phases)
         Err(unknown("mark", slug, MARKS.iter().map(|mark| mark.slug)))
     });
     expect.allow = slugs(reader, &mut table, "allow", "anomaly", &|slug| {
-        if ALLOWANCES.iter().any(|allowance| allowance.slug == slug) {
+        // A signature such as `lost-write/acked-one` begins with the oracle that raises it.
+        let stem = slug.split('/').next().unwrap_or(slug);
+        if ALLOWANCES.iter().any(|allowance| allowance.slug == slug) || known_oracle(stem).is_ok() {
             return Ok(());
         }
-        Err(unknown("anomaly", slug, ALLOWANCES.iter().map(|allowance| allowance.slug)))
+        let oracles = ORACLES.iter().filter(|oracle| oracle.implemented).map(|oracle| oracle.slug);
+        Err(unknown("anomaly", slug, ALLOWANCES.iter().map(|allowance| allowance.slug).chain(oracles)))
     });
     for eventually in table.tables("eventually", &mut reader.report) {
         expect.eventually.extend(self::eventually(reader, eventually, phases));

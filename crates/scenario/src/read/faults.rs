@@ -60,7 +60,8 @@ fn fault(reader: &mut Reader, mut table: Table<'_>, default_id: Option<String>, 
                 }
             }
             None if parameter.required => {
-                let message = format!("`{}` is missing: {} needs {}", parameter.name, form.name, parameter.takes.words());
+                let message =
+                    format!("`{}` is missing: {} needs {}", parameter.name, form.name, parameter.takes.words());
                 reader.report.error(table.span, Problem::with_help(message, parameter.meaning));
             }
             None => {}

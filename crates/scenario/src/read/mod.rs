@@ -84,7 +84,10 @@ fn change(document: &mut Item, options: &Options, report: &mut Report) {
                 let item = document::value(index + 1, value.trim(), report);
                 report.check(span, overrides::apply(document, path.trim(), item));
             }
-            None => report.error(span, Problem::with_help("a `=` is missing", "write PATH=VALUE, such as topic.orders.partitions=6")),
+            None => report.error(
+                span,
+                Problem::with_help("a `=` is missing", "write PATH=VALUE, such as topic.orders.partitions=6"),
+            ),
         }
     }
     if options.without_flaws {
@@ -118,7 +121,9 @@ fn root(reader: &mut Reader, document: &Item) -> Option<Scenario> {
     }
     let intent = table.required::<Placed<String>>("intent", &mut reader.report);
     if let Some(intent) = intent.as_ref().filter(|intent| intent.value.trim().is_empty()) {
-        reader.report.error(intent.span, Problem::new("the intent is empty: say in a sentence what the scenario shows"));
+        reader
+            .report
+            .error(intent.span, Problem::new("the intent is empty: say in a sentence what the scenario shows"));
     }
     let (seed, schedule_seed) = seeds(reader, &mut table);
 

@@ -274,15 +274,15 @@ impl Zab {
 
     /// A quorum has the leader's log: all of it is committed, and new transactions may be proposed.
     fn establish(&mut self, now: Nanos, cause: EventId) {
-        let quorum = self.quorum();
+        let (quorum, half) = (self.quorum(), self.config.tick / 2);
         let leader = self.leader();
         let synchronized = leader.links_where(|learner| learner.progress == Progress::Synchronized);
         if synchronized.len() + 1 < quorum {
             return;
         }
         leader.phase = Phase::Broadcast;
-        leader.next_tick = now + self.config.tick / 2;
-        let epoch = self.leader().epoch;
+        leader.next_tick = now + half;
+        let epoch = leader.epoch;
         self.deliver_up_to(cause, self.history.last());
         self.serve(cause, ZabRole::Leading, epoch);
         for link in synchronized {

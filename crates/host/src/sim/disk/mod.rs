@@ -49,7 +49,7 @@ struct Fault {
 }
 
 impl SimDisk {
-    pub fn new(world: &Inner, node: Name, generation: u32) -> Rc<SimDisk> {
+    pub(super) fn new(world: &Inner, node: Name, generation: u32) -> Rc<SimDisk> {
         let options = &world.options;
         let entropy = Entropy::new(options.seed, &["disk", node.as_str(), "sync", &generation.to_string()]);
         Rc::new(SimDisk {
@@ -112,7 +112,7 @@ impl SimDisk {
         self.faults.borrow_mut().push((id, Fault { what, latency }));
     }
 
-    pub fn heal(self: &Rc<Self>, world: &Rc<Inner>, id: EventId) {
+    pub(super) fn heal(self: &Rc<Self>, world: &Rc<Inner>, id: EventId) {
         let before = self.faults.borrow().len();
         self.faults.borrow_mut().retain(|(fault, _)| *fault != id);
         if self.faults.borrow().len() != before {

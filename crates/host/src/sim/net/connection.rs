@@ -167,9 +167,6 @@ impl Pipe {
         }
     }
 
-    fn place_of(&self, index: usize) -> u64 {
-        self.base + index as u64
-    }
 
     fn index_of(&self, place: u64) -> usize {
         (place - self.base) as usize

@@ -1,0 +1,84 @@
+//! One file an API. A handler gets the request and the event it came by; it returns the response and what made it so.
+
+pub mod api_versions;
+pub mod controlled_shutdown;
+pub mod create_topics;
+pub mod delete_topics;
+pub mod fetch;
+pub mod find_coordinator;
+pub mod init_producer_id;
+pub mod leader_and_isr;
+pub mod list_offsets;
+pub mod metadata;
+pub mod offset_for_leader_epoch;
+pub mod produce;
+pub mod stop_replica;
+pub mod update_metadata;
+
+use std::rc::Rc;
+
+use trace::{EventId, EventKind, Name};
+use wire::kafka::{ErrorCode, Request, Response};
+
+use crate::broker::Broker;
+use crate::framing::api_name;
+
+/// A request's circumstances.
+#[derive(Clone, Copy, Debug)]
+pub struct Context {
+    /// The API version.
+    pub version: i16,
+    /// The frame that carried it.
+    pub cause: EventId,
+    /// The node it comes from.
+    pub peer: Name,
+}
+
+/// A response and the event that made it possible.
+pub type Reply = (Response, EventId);
+
+/// Handles a request; none if there is nothing to answer (Produce with acks=0).
+pub async fn handle(broker: &Rc<Broker>, context: Context, request: Request) -> Option<Reply> {
+    let now = |response: Response| Some((response, context.cause));
+    match request {
+        Request::Produce(request) => produce::handle(broker, context, request).await,
+        Request::Fetch(request) => Some(fetch::handle(broker, context, request).await),
+        Request::ListOffsets(request) => now(list_offsets::handle(broker, context, &request).into()),
+        Request::Metadata(request) => now(metadata::handle(broker, context, &request).await.into()),
+        Request::LeaderAndIsr(request) => now(leader_and_isr::handle(broker, context, &request).await.into()),
+        Request::StopReplica(request) => now(stop_replica::handle(broker, context, &request).into()),
+        Request::UpdateMetadata(request) => now(update_metadata::handle(broker, context, &request).into()),
+        Request::ControlledShutdown(request) => Some(controlled_shutdown::handle(broker, context, &request).await),
+        Request::FindCoordinator(request) => now(find_coordinator::handle(context, &request).into()),
+        Request::ApiVersions(_) => now(api_versions::handle().into()),
+        Request::CreateTopics(request) => Some(create_topics::handle(broker, context, request).await),
+        Request::DeleteTopics(request) => Some(delete_topics::handle(broker, context, request).await),
+        Request::InitProducerId(request) => Some(init_producer_id::handle(broker, context, &request).await),
+        Request::OffsetForLeaderEpoch(request) => now(offset_for_leader_epoch::handle(broker, &request).into()),
+        #[allow(unreachable_patterns, reason = "an API that wire knows and this broker does not is never advertised")]
+        _ => None,
+    }
+}
+
+/// Whether a control request is to be obeyed. The event says what was decided; what follows is caused by it.
+fn admit(
+    broker: &Broker,
+    context: Context,
+    api_key: i16,
+    controller_epoch: i32,
+    broker_epoch: i64,
+) -> Result<EventId, ErrorCode> {
+    let (api, own_broker_epoch) = (api_name(api_key), broker.broker_epoch.get());
+    match broker.fence.borrow_mut().admit(controller_epoch, broker_epoch, own_broker_epoch) {
+        Ok(()) => {
+            let applied = EventKind::ControlApplied { api, controller_epoch, broker_epoch, own_broker_epoch };
+            Ok(broker.host.emit(context.cause, applied))
+        }
+        Err(error) => {
+            let refused =
+                EventKind::ControlRefused { api, controller_epoch, broker_epoch, error: Name::new(error.name()) };
+            broker.host.emit(context.cause, refused);
+            Err(error)
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! UpdateMetadata: the controller tells this broker what to answer Metadata requests with.
+
+use std::rc::Rc;
+
+use wire::control::{UpdateMetadataRequest, UpdateMetadataResponse};
+use wire::kafka::Api;
+
+use super::{Context, admit};
+use crate::broker::Broker;
+
+/// Obeys, unless the request is from the past.
+pub fn handle(broker: &Rc<Broker>, context: Context, request: &UpdateMetadataRequest) -> UpdateMetadataResponse {
+    let admitted = admit(broker, context, Api::UpdateMetadata.key(), request.controller_epoch, request.broker_epoch);
+    match admitted {
+        Err(error) => UpdateMetadataResponse { error_code: error.code() },
+        Ok(event) => {
+            broker.metadata.borrow_mut().update(request);
+            broker.metadata_cause.set(event);
+            broker.metadata_changed.notify_waiters();
+            UpdateMetadataResponse { error_code: 0 }
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! What the host promises.
+
+extern crate odradek_host as host;
+
+mod conformance;
+mod determinism;
+mod disk;
+mod network;
+mod partitions;
+mod support;
+mod tasks;

@@ -1,0 +1,184 @@
+//! lost-write: a record that its producer saw acknowledged, by the acks it asked for, cannot be read at the end.
+//!
+//! From: Jepsen's Kafka workload. The signature says what was promised (`acked-all`, `acked-one`, `acked-none`) and what took
+//! the record: the first election after it was sent whose leader's log ended before it, and what had shortened that log.
+//! Legal: nothing. With acks=0 or 1 it is a hazard of that configuration, which a scenario may expect or allow. Offsets below
+//! the log start, compacted topics and deleted topics are not judged.
+//! Not checked: partitions that the fresh reader could not read (liveness says so).
+
+use trace::{EventId, Name, Partition};
+
+use crate::finding::{Charge, Findings};
+use crate::fold::PartitionFold;
+use crate::judge::{Ending, Oracle};
+use crate::records::{Outcome, Record};
+use crate::sparse::Table;
+
+#[derive(Default)]
+pub(crate) struct LostWrite;
+
+/// Lost records with the same fate: one finding.
+struct Lost {
+    first: (u64, Record),
+    count: u64,
+    blame: (EventId, u64),
+    cause: EventId,
+    words: String,
+}
+
+impl Oracle for LostWrite {
+    fn finish(&mut self, ending: &Ending, findings: &mut Findings) {
+        let readable = readable(ending);
+        let mut lost: Table<(Partition, Name, String), Lost> = Table::default();
+        for (producer, sequence, record) in ending.records.iter() {
+            let partition = ending.records.partition(record.partition);
+            let judged = record.outcome == Outcome::Acked && readable.contains_key(&partition);
+            if !judged {
+                continue;
+            }
+            findings.fact();
+            if readable[&partition].contains_key(&(producer, sequence)) || below_start(ending, partition, record) {
+                continue;
+            }
+            let acks = ending.context.clients.get(&producer).map_or("acked-all", |facts| facts.acks_word());
+            let fate = fate(ending, partition, record);
+            let kind = format!("{acks}/{}", fate.place);
+            let entry = lost.entry((partition, producer, kind)).or_insert_with(|| Lost {
+                first: (sequence, *record),
+                count: 0,
+                blame: fate.blame,
+                cause: fate.cause,
+                words: fate.words,
+            });
+            entry.count += 1;
+        }
+        for ((partition, producer, kind), lost) in lost {
+            report(ending, (partition, producer, kind), lost, findings);
+        }
+    }
+}
+
+fn report(ending: &Ending, (partition, producer, kind): (Partition, Name, String), lost: Lost, findings: &mut Findings) {
+    let (sequence, record) = lost.first;
+    let place = if record.offset >= 0 { format!(" at offset {}", record.offset) } else { String::new() };
+    let more = match lost.count - 1 {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    };
+    let summary = format!(
+        "{partition}: {producer}'s record {sequence}, acknowledged{place}, cannot be read{more}: {}",
+        lost.words
+    );
+    let evidence = [record.sent, record.resolved, lost.cause];
+    let charge = Charge::late(ending.end, Some(partition), kind, summary).blaming(lost.blame.0, lost.blame.1);
+    findings.raise(charge.proven_by(evidence));
+    findings.ledger.violations += lost.count - 1;
+}
+
+/// What the fresh reader got of every partition it could read to the end.
+fn readable(ending: &Ending) -> Table<Partition, Table<(Name, u64), ()>> {
+    let judged = |partition: Partition| {
+        let compacted = ending.context.topics.get(&partition.topic).is_some_and(|facts| facts.compacted);
+        !compacted && !ending.world.deleted_topics.contains(&partition.topic)
+    };
+    let reads = ending.end.reads.iter().filter(|read| read.error.is_none() && judged(read.partition));
+    reads
+        .map(|read| {
+            let found = read.records.iter().map(|(_, producer, sequence)| ((*producer, *sequence), ()));
+            (read.partition, found.collect())
+        })
+        .collect()
+}
+
+fn below_start(ending: &Ending, partition: Partition, record: &Record) -> bool {
+    let leader = ending.world.partition(partition).and_then(|fold| fold.replica(fold.newest_term()?.broker));
+    record.offset >= 0 && leader.is_some_and(|leader| record.offset < leader.log.start)
+}
+
+/// What took a record.
+struct Fate {
+    place: &'static str,
+    blame: (EventId, u64),
+    cause: EventId,
+    words: String,
+}
+
+fn fate(ending: &Ending, partition: Partition, record: &Record) -> Fate {
+    let found = ending.world.partition(partition).filter(|_| record.offset >= 0).and_then(|fold| taken(fold, record));
+    found.unwrap_or_else(|| {
+        let nowhere = (EventId::ROOT, 0);
+        let (place, words) = if record.offset < 0 {
+            ("never-stored", "nobody waited for a broker to store it")
+        } else {
+            ("unexplained", "no election explains it")
+        };
+        Fate { place, blame: nowhere, cause: EventId::ROOT, words: words.to_owned() }
+    })
+}
+
+/// The first election after the record was sent whose leader did not have it.
+fn taken(fold: &PartitionFold, record: &Record) -> Option<Fate> {
+    let term = fold.terms.iter().find(|term| term.event > record.sent && term.start <= record.offset)?;
+    let loss = fold.replica(term.broker).and_then(|leader| leader.loss_of(record.offset, term.event));
+    let loss = loss.filter(|loss| loss.event > record.sent);
+    let place = match loss {
+        _ if term.unclean => "after-unclean-election",
+        Some(loss) => loss.cause.word(),
+        None => "after-election",
+    };
+    let words = format!("broker {} leads epoch {} from offset {}", term.broker, term.epoch, term.start);
+    let cause = loss.map_or(EventId::ROOT, |loss| loss.event);
+    Some(Fate { place, blame: (term.event, term.at), cause, words })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::story::Story;
+
+    fn story() -> Story {
+        Story::of("lost-write")
+    }
+
+    #[test]
+    fn an_acknowledged_record_that_is_read_is_not_lost_and_a_failed_one_need_not_be_read() {
+        story().sent(0).acked(0, 0).sent(1).failed(1).sent(2).unknown(2).read(&[(0, 0)]).quiet();
+    }
+
+    #[test]
+    fn an_acknowledged_record_is_lost_by_an_election() {
+        let mut story = story();
+        story.sent(0).produce(1, 1).acked(0, 0).crash(1).elect(2, &[2, 3]).read(&[]);
+        story.fires(&["acked-all/after-election"]);
+    }
+
+    #[test]
+    fn a_hazardous_configuration_shows_in_the_signature_and_may_be_allowed() {
+        let mut story = story();
+        story.producer_acks(1).sent(0).produce(1, 1).acked(0, 0).crash(1).elect(2, &[2, 3]).read(&[]);
+        story.fires(&["acked-one/after-election"]);
+        story.allow("lost-write/acked-one").quiet();
+    }
+
+    #[test]
+    fn a_power_loss_a_truncation_and_an_unclean_election_are_told_apart() {
+        let mut power = story();
+        power.sent(0).commit(1).acked(0, 0).power_loss(1).restart(1, 0).elect(1, &[1]).read(&[]);
+        power.fires(&["acked-all/after-power-loss"]);
+        let mut cut = story();
+        cut.sent(0).commit(1).acked(0, 0).crash(1).truncate(2, 0).elect(2, &[2]).read(&[]);
+        cut.fires(&["acked-all/after-truncation"]);
+        let mut unclean = story();
+        unclean.isr(1, &[1]).sent(0).produce(1, 1).hw(1, 1).acked(0, 0).crash(1).elect_unclean(2).read(&[]);
+        unclean.fires(&["acked-all/after-unclean-election"]);
+    }
+
+    #[test]
+    fn retention_does_not_lose_records() {
+        story().sent(0).commit(1).acked(0, 0).log_start(1, 1).read(&[]).quiet();
+    }
+
+    #[test]
+    fn what_could_not_be_read_proves_nothing() {
+        story().sent(0).acked(0, 0).unreadable("timeout").vacuous();
+    }
+}

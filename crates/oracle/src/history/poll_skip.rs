@@ -1,0 +1,69 @@
+//! poll-skip: a consumer that reads partitions by itself goes from one offset to a later one although the leader's log has
+//! records in between.
+//!
+//! From: Jepsen's Kafka workload; KAFKA-7747 (positions after truncation), librdkafka 1.7.0's aborted-list filter.
+//! Legal: gaps without records (transaction markers, compaction), a declared reset or seek; members of a group.
+//! Not checked: records of aborted transactions (no transaction events yet); ranges that nobody knows after a power loss.
+
+use trace::EventKind;
+
+use crate::finding::{Charge, Findings};
+use crate::judge::{Moment, Oracle};
+
+#[derive(Default)]
+pub(crate) struct PollSkip;
+
+impl Oracle for PollSkip {
+    fn observe(&mut self, moment: &Moment, findings: &mut Findings) {
+        let EventKind::RecordPolled { partition, offset, .. } = &moment.event.kind else { return };
+        let name = moment.event.node;
+        let grouped = moment.context.clients.get(&name).is_some_and(|facts| facts.group.is_some());
+        let compacted = moment.context.topics.get(&partition.topic).is_some_and(|facts| facts.compacted);
+        let place = moment.records.partitions.get_index_of(partition);
+        let position = place.and_then(|place| moment.records.positions.get(&(name, place as u32)));
+        let Some(position) = position.filter(|_| !grouped && !compacted) else { return };
+        findings.fact();
+        if *offset <= position.next {
+            return;
+        }
+        let leader = moment.world.partition(*partition).and_then(|fold| fold.leader());
+        let Some(leader) = leader else { return };
+        let from = position.next.max(leader.log.start);
+        if let Some(skipped) = leader.log.range(from, *offset).iter().find(|batch| !batch.is_control()) {
+            let first = skipped.base.max(from);
+            let summary = format!(
+                "{partition}: {name} went from offset {} to {offset} and left out what is at {first}",
+                position.next
+            );
+            let charge = Charge::at(moment.event, Some(*partition), "without-reset", summary);
+            findings.raise(charge.proven_by([position.event]));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::story::Story;
+
+    fn story() -> Story {
+        Story::of("poll-skip")
+    }
+
+    #[test]
+    fn a_consumer_that_reads_all_skips_nothing() {
+        story().commit(2).commit(1).polled(0, 0).polled(1, 1).polled(2, 2).quiet();
+    }
+
+    #[test]
+    fn a_record_that_exists_must_not_be_left_out() {
+        story().commit(1).commit(1).commit(1).polled(0, 0).polled(2, 2).fires(&["without-reset"]);
+        story().commit(3).polled(0, 0).polled(2, 2).fires(&["without-reset"]);
+    }
+
+    #[test]
+    fn a_transaction_marker_a_declared_reset_and_retention_may_be_passed() {
+        story().commit(1).produce_as(1, 1, 9, 0, -1).produce(1, 1).polled(0, 0).polled(2, 2).quiet();
+        story().commit(3).polled(0, 0).reset(1, 2).polled(2, 2).quiet();
+        story().commit(1).commit(1).commit(1).polled(0, 0).log_start(1, 2).polled(2, 2).quiet();
+    }
+}

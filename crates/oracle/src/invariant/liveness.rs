@@ -1,0 +1,276 @@
+//! O20: within a bound after everything is healed every partition has a leader and all its live replicas in the ISR; when the
+//! clients stop, that still holds, every record got an outcome, and no consumer lags; and every partition can be read.
+//!
+//! From: the liveness properties of Vanlightly/kafka-tlaplus; KAFKA-13091, KAFKA-12890, KAFKA-9839, KAFKA-10706.
+//! Legal: a replica whose broker is down for good; records that were pending when their producer's process died; partitions of
+//! a deleted topic. Being unhealthy again after having recovered is only judged when the clients stop.
+//! Not checked: groups and transactions (no events yet), delayed operations past their deadline.
+
+use std::collections::BTreeSet;
+
+use trace::{BrokerList, Event, EventKind, Name, Partition, Phase};
+
+use crate::Context;
+use crate::finding::{Charge, Findings};
+use crate::fold::{PartitionFold, World};
+use crate::judge::{Ending, Moment, Oracle};
+use crate::records::{Outcome, Records};
+
+#[derive(Default)]
+pub(crate) struct Liveness {
+    /// Partitions that were healthy once since settle began.
+    recovered: BTreeSet<Partition>,
+    deadline_passed: bool,
+    concluded: bool,
+}
+
+impl Oracle for Liveness {
+    fn observe(&mut self, moment: &Moment, findings: &mut Findings) {
+        let Some(settle) = moment.world.settle_at else { return };
+        let event = moment.event;
+        if !self.deadline_passed {
+            // A state lasts until the event that changes it, so looking right before each change sees them all.
+            if let (Some(place), true) = (moment.place, changes_health(&event.kind)) {
+                let fold = &moment.world.partitions[place];
+                if unhealthy(moment.world, moment.context, fold).is_none() {
+                    self.recovered.insert(fold.partition);
+                }
+            }
+            if event.at >= settle.saturating_add(moment.context.bounds.liveness()) {
+                self.pass_deadline(moment.world, moment.context, event, findings);
+            }
+        }
+        if matches!(event.kind, EventKind::PhaseBegan { phase: Phase::Verify }) {
+            self.conclude(moment.world, moment.records, moment.context, event, findings);
+        }
+    }
+
+    fn finish(&mut self, ending: &Ending, findings: &mut Findings) {
+        if ending.world.settle_at.is_some() {
+            self.conclude(ending.world, ending.records, ending.context, &ending.end.event(), findings);
+        }
+        for read in &ending.end.reads {
+            findings.fact();
+            if let Some(error) = &read.error {
+                let summary = format!("{} cannot be read to its end: {error}", read.partition);
+                findings.raise(Charge::late(ending.end, Some(read.partition), "unreadable", summary));
+            }
+        }
+    }
+}
+
+fn changes_health(kind: &EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::LeadershipDecided { .. } | EventKind::IsrChanged { .. } | EventKind::BecameLeader { .. }
+    )
+}
+
+/// The partitions the scenario promises, and those it added.
+fn promised(world: &World, context: &Context) -> BTreeSet<Partition> {
+    let declared = context.topics.iter().filter(|(topic, _)| !world.deleted_topics.contains(topic));
+    let declared = declared.flat_map(|(topic, facts)| (0..facts.partitions).map(|index| (*topic, index)));
+    let mut all: BTreeSet<Partition> = declared.map(|(topic, index)| Partition { topic, index }).collect();
+    let seen = world.current().map(|(_, fold)| fold.partition);
+    all.extend(seen.filter(|p| context.topics.contains_key(&p.topic) && !world.deleted_topics.contains(&p.topic)));
+    all
+}
+
+/// What is wrong with a partition, if anything: kind and words.
+fn unhealthy(world: &World, context: &Context, fold: &PartitionFold) -> Option<(&'static str, String)> {
+    let Some(decision) = &fold.decided else {
+        return Some(("leaderless", "has no leader: none was ever decided".to_owned()));
+    };
+    if decision.leader <= 0 || !world.broker(decision.leader).is_some_and(|node| node.alive) {
+        return Some(("leaderless", format!("has no leader (stored: {}, ISR {})", decision.leader, decision.isr)));
+    }
+    let leads = fold.replica(decision.leader).is_some_and(|leader| {
+        leader.role.leads() && leader.role.epoch() == decision.epoch
+    });
+    if !leads {
+        let what = format!("is led by broker {} in epoch {}, which does not know it", decision.leader, decision.epoch);
+        return Some(("leader-unaware", what));
+    }
+    let alive = |id: &i32| world.broker(*id).is_some_and(|node| node.alive);
+    let live = BrokerList::new(fold.assigned.iter().filter(alive));
+    let full = if world.reassigned {
+        let wanted = context.topics.get(&fold.partition.topic).map_or(1, |facts| facts.replication);
+        decision.isr.len() >= wanted.max(1) as usize
+    } else {
+        live.iter().all(|id| decision.isr.contains(id))
+    };
+    (!full).then(|| ("isr-incomplete", format!("has the ISR {}, and alive are {live}", decision.isr)))
+}
+
+impl Liveness {
+    fn pass_deadline(&mut self, world: &World, context: &Context, event: &Event, findings: &mut Findings) {
+        self.deadline_passed = true;
+        for partition in promised(world, context) {
+            findings.fact();
+            let wrong = match world.partition(partition) {
+                None => Some(("leaderless", "was never created".to_owned())),
+                Some(fold) => unhealthy(world, context, fold),
+            };
+            if let Some((kind, what)) = wrong.filter(|_| !self.recovered.contains(&partition)) {
+                let seconds = context.bounds.liveness() / 1_000_000_000;
+                let summary = format!("{partition} {what}, {seconds} s after everything was healed");
+                findings.raise(Charge::at(event, Some(partition), kind, summary));
+            } else {
+                self.recovered.insert(partition);
+            }
+        }
+    }
+
+    /// The clients have stopped: nothing may be left undone.
+    fn conclude(
+        &mut self,
+        world: &World,
+        records: &Records,
+        context: &Context,
+        event: &Event,
+        findings: &mut Findings,
+    ) {
+        if std::mem::replace(&mut self.concluded, true) {
+            return;
+        }
+        if !self.deadline_passed {
+            self.pass_deadline(world, context, event, findings);
+        } else {
+            for partition in promised(world, context).iter().filter(|p| self.recovered.contains(*p)) {
+                let fold = world.partition(*partition);
+                if let Some((kind, what)) = fold.and_then(|fold| unhealthy(world, context, fold)) {
+                    let summary = format!("{partition} recovered, but at the end it {what}");
+                    findings.raise(Charge::at(event, Some(*partition), format!("relapsed/{kind}"), summary));
+                }
+            }
+        }
+        check_outcomes(records, event, findings);
+        for (reader, topics) in readers(context) {
+            check_lag(world, records, event, reader, &topics, findings);
+        }
+    }
+}
+
+fn check_outcomes(records: &Records, event: &Event, findings: &mut Findings) {
+    for (name, sender) in &records.senders {
+        let sent = sender.records.iter().filter(|(_, record)| record.outcome != Outcome::Unsent);
+        let pending = |(_, record): &(u64, &crate::records::Record)| {
+            record.outcome == Outcome::Pending && record.sent > sender.died
+        };
+        findings.facts(sent.clone().count());
+        let mut left = sent.filter(pending);
+        if let Some((sequence, record)) = left.next() {
+            let partition = records.partition(record.partition);
+            let more = left.count();
+            let summary = format!(
+                "{name} never learned what became of its record {sequence} to {partition} and {more} more; sent at {:.3} s",
+                record.sent_at as f64 / 1e9
+            );
+            let charge = Charge::at(event, Some(partition), "unresolved-sends", summary);
+            findings.raise(charge.proven_by([record.sent]));
+        }
+    }
+}
+
+/// Groups, and consumers without one, with their members and topics.
+fn readers(context: &Context) -> Vec<(Vec<Name>, Vec<Name>)> {
+    let mut readers: Vec<(Name, Vec<Name>, Vec<Name>)> = Vec::new();
+    for (client, facts) in context.clients.iter().filter(|(_, facts)| !facts.topics.is_empty()) {
+        let name = facts.group.unwrap_or(*client);
+        match readers.iter_mut().find(|(known, ..)| *known == name) {
+            Some((_, members, _)) => members.push(*client),
+            None => readers.push((name, vec![*client], facts.topics.clone())),
+        }
+    }
+    readers.into_iter().map(|(_, members, topics)| (members, topics)).collect()
+}
+
+fn check_lag(
+    world: &World,
+    records: &Records,
+    event: &Event,
+    members: Vec<Name>,
+    topics: &[Name],
+    findings: &mut Findings,
+) {
+    let alive = |name: &&Name| world.node(**name).is_none_or(|node| node.alive);
+    let Some(spokesman) = members.iter().find(alive) else { return };
+    for (_, fold) in world.current().filter(|(_, fold)| topics.contains(&fold.partition.topic)) {
+        let Some(leader) = fold.leader() else { continue };
+        findings.fact();
+        let place = records.partitions.get_index_of(&fold.partition).map(|place| place as u32);
+        let position = members.iter().filter_map(|name| records.positions.get(&(*name, place?))).map(|p| p.next).max();
+        let position = position.unwrap_or(leader.log.start);
+        let left = leader.log.range(position, leader.hw).iter().any(|batch| !batch.is_control());
+        if left {
+            let summary = format!(
+                "{}: {spokesman} stands at offset {position}, and the high watermark is {}",
+                fold.partition, leader.hw
+            );
+            findings.raise(Charge::at(event, Some(fold.partition), "lag", summary));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::story::Story;
+
+    fn story() -> Story {
+        Story::of("liveness")
+    }
+
+    #[test]
+    fn a_cluster_that_recovers_and_catches_up_is_live() {
+        let mut story = story();
+        story.crash(1).elect(2, &[2, 3]).restart(1, 0).settle().wait(5).follows(1).sent(0).produce(2, 1);
+        story.replicate(2, 1).replicate(2, 3).hw(2, 1).acked(0, 0).isr(2, &[1, 2, 3]).polled(0, 0).wait(60).verify().quiet();
+    }
+
+    #[test]
+    fn a_partition_without_a_leader_is_not() {
+        story().decide(-1, &[1]).settle().wait(31).verify().fires(&["leaderless"]);
+        story().crash(1).settle().wait(31).verify().fires(&["leaderless"]);
+    }
+
+    #[test]
+    fn a_leader_that_never_learns_of_it_does_not_lead() {
+        story().decide(2, &[1, 2, 3]).settle().wait(31).verify().fires(&["leader-unaware"]);
+    }
+
+    #[test]
+    fn a_live_replica_that_stays_out_of_the_isr_is_stuck_but_a_dead_one_is_not_missed() {
+        story().isr(1, &[1, 2]).settle().wait(31).verify().fires(&["isr-incomplete"]);
+        story().crash(3).isr(1, &[1, 2]).settle().wait(31).verify().quiet();
+    }
+
+    #[test]
+    fn recovering_after_the_bound_is_too_late_and_before_it_in_time() {
+        story().isr(1, &[1, 2]).settle().wait(31).isr(1, &[1, 2, 3]).verify().fires(&["isr-incomplete"]);
+        story().isr(1, &[1, 2]).settle().wait(29).isr(1, &[1, 2, 3]).wait(9).verify().quiet();
+    }
+
+    #[test]
+    fn a_relapse_counts_when_the_clients_stop() {
+        story().settle().wait(31).isr(1, &[1, 2]).verify().fires(&["relapsed/isr-incomplete"]);
+        story().settle().wait(31).isr(1, &[1, 2]).isr(1, &[1, 2, 3]).verify().quiet();
+    }
+
+    #[test]
+    fn every_send_gets_an_outcome_unless_its_producer_died() {
+        story().sent(0).settle().verify().fires(&["unresolved-sends"]);
+        story().sent(0).kill_client("order-service-0").settle().verify().quiet();
+        story().sent(0).unknown(0).settle().verify().quiet();
+    }
+
+    #[test]
+    fn a_consumer_catches_up() {
+        story().commit(2).settle().polled(0, 0).verify().fires(&["lag"]);
+        story().commit(2).settle().polled(0, 0).polled(1, 1).verify().quiet();
+    }
+
+    #[test]
+    fn every_partition_can_be_read() {
+        story().settle().verify().unreadable("no leader").fires(&["unreadable"]);
+    }
+}

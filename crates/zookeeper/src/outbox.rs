@@ -1,0 +1,52 @@
+//! Sending without waiting: a queue and a task that empties it into a connection.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use host::{FrameSender, Host, Task};
+use tokio::sync::mpsc;
+use trace::EventId;
+
+/// A connection's sending half. Dropping it sends what is queued, and then closes.
+pub(crate) struct Outbox {
+    queue: mpsc::UnboundedSender<(EventId, Bytes)>,
+    last_sent: Rc<Cell<EventId>>,
+    task: Task,
+}
+
+impl Outbox {
+    /// Starts the task. `opened` is what to name as the last thing sent until something is.
+    pub(crate) fn new(host: &Host, sender: FrameSender, opened: EventId) -> Outbox {
+        let (queue, mut queued) = mpsc::unbounded_channel::<(EventId, Bytes)>();
+        let last_sent = Rc::new(Cell::new(opened));
+        let sent = Rc::clone(&last_sent);
+        let task = host.spawn("outbox", async move {
+            while let Some((cause, frame)) = queued.recv().await {
+                match sender.send(cause, frame).await {
+                    Ok(id) => sent.set(id),
+                    // The receiving half learns of it too.
+                    Err(_) => return,
+                }
+            }
+            sender.close();
+        });
+        Outbox { queue, last_sent, task }
+    }
+
+    /// Queues a frame.
+    pub(crate) fn send(&self, cause: EventId, frame: Bytes) {
+        // An error means that the connection is gone; its receiving half says so.
+        let _ = self.queue.send((cause, frame));
+    }
+
+    /// The `FrameSent` event of the last frame the kernel took: what a timeout waits for.
+    pub(crate) fn last_sent(&self) -> EventId {
+        self.last_sent.get()
+    }
+
+    /// Closes without sending what is queued.
+    pub(crate) fn abort(self) {
+        self.task.cancel();
+    }
+}
