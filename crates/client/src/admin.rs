@@ -7,7 +7,7 @@ use std::time::Duration;
 use host::{Address, Host};
 use tokio::sync::Notify;
 use trace::{EventId, Name, Partition};
-use wire::kafka::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use wire::kafka::messages::create_topics_request::{CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig};
 use wire::kafka::messages::delete_topics_request::DeleteTopicState;
 use wire::kafka::messages::metadata_request::MetadataRequestTopic;
 use wire::kafka::messages::{CreateTopicsRequest, DeleteTopicsRequest, MetadataRequest, MetadataResponse};
@@ -27,6 +27,8 @@ pub struct NewTopic {
     pub partitions: i32,
     /// How many replicas each.
     pub replication: i16,
+    /// The brokers of each partition, preferred leader first, where the caller decides; else the controller places them.
+    pub assignment: Option<Vec<Vec<i32>>>,
     /// Its own settings, by Kafka's names.
     pub configs: BTreeMap<String, String>,
 }
@@ -242,11 +244,22 @@ fn creatable(topic: &NewTopic) -> CreatableTopic {
             .with_name(StrBytes::from_string(name.clone()))
             .with_value(Some(StrBytes::from_string(value.clone())))
     };
-    CreatableTopic::default()
+    let creatable = CreatableTopic::default()
         .with_name(topic_name(topic.name))
-        .with_num_partitions(topic.partitions)
-        .with_replication_factor(topic.replication)
-        .with_configs(topic.configs.iter().map(config).collect())
+        .with_configs(topic.configs.iter().map(config).collect());
+    let Some(assignment) = &topic.assignment else {
+        return creatable.with_num_partitions(topic.partitions).with_replication_factor(topic.replication);
+    };
+    // With a manual assignment Kafka demands -1 for both counts.
+    let assigned = |(index, replicas): (usize, &Vec<i32>)| {
+        CreatableReplicaAssignment::default()
+            .with_partition_index(index as i32)
+            .with_broker_ids(replicas.iter().map(|id| (*id).into()).collect())
+    };
+    creatable
+        .with_num_partitions(-1)
+        .with_replication_factor(-1)
+        .with_assignments(assignment.iter().enumerate().map(assigned).collect())
 }
 
 fn description(response: &MetadataResponse, cause: EventId) -> Description {

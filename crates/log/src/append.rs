@@ -135,8 +135,7 @@ impl Log {
 
     /// The batch at the log's end.
     fn place(&self, header: &BatchHeader, leader_epoch: i32) -> Result<AppendedBatch, AppendError> {
-        let placed =
-            BatchHeader { base_offset: self.end_offset(), partition_leader_epoch: leader_epoch, ..*header };
+        let placed = BatchHeader { base_offset: self.end_offset(), partition_leader_epoch: leader_epoch, ..*header };
         AppendedBatch::from_header(&placed).map_err(AppendError::Invalid)
     }
 

@@ -50,17 +50,17 @@ impl EpochCache {
     ///
     /// An entry that the new one contradicts is dropped: an epoch that was elected but never wrote, for instance.
     pub fn assign(&mut self, epoch: i32, start_offset: i64) -> bool {
-        if let Some(last) = self.entries.last()
-            && last.epoch == epoch
-            && last.start_offset <= start_offset
-        {
-            return false;
-        }
-        while self.entries.last().is_some_and(|last| last.epoch >= epoch || last.start_offset >= start_offset) {
+        let contradicts = |last: &EpochStart| last.epoch > epoch || last.start_offset > start_offset;
+        let replaces = |last: &EpochStart| last.epoch != epoch && last.start_offset == start_offset;
+        let before = self.entries.len();
+        while self.entries.last().is_some_and(|last| contradicts(last) || replaces(last)) {
             self.entries.pop();
         }
-        self.entries.push(EpochStart { epoch, start_offset });
-        true
+        let goes_on = self.entries.last().is_some_and(|last| last.epoch == epoch);
+        if !goes_on {
+            self.entries.push(EpochStart { epoch, start_offset });
+        }
+        !goes_on || self.entries.len() < before
     }
 
     /// The largest epoch not above `epoch` and where it ends; `log_end` ends the newest.
@@ -162,6 +162,9 @@ mod tests {
         let mut cache = cache(&[(1, 0), (5, 10)]);
         assert!(cache.assign(3, 10));
         assert_eq!(entries(&cache), [(1, 0), (3, 10)]);
+        assert!(cache.assign(5, 20));
+        assert!(cache.assign(3, 20));
+        assert_eq!(entries(&cache), [(1, 0), (3, 10)], "the older epoch goes on");
     }
 
     #[test]
@@ -188,6 +191,9 @@ mod tests {
     #[test]
     fn every_offset_knows_its_epoch() {
         let cache = cache(&[(2, 10), (3, 20)]);
-        assert_eq!([9, 10, 19, 20, 99].map(|offset| cache.epoch_of(offset)), [None, Some(2), Some(2), Some(3), Some(3)]);
+        assert_eq!(
+            [9, 10, 19, 20, 99].map(|offset| cache.epoch_of(offset)),
+            [None, Some(2), Some(2), Some(3), Some(3)]
+        );
     }
 }

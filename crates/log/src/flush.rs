@@ -59,12 +59,12 @@ impl Log {
         }
         let sealed = self.active().base;
         let due = sealed > self.recovery_point || self.directory_is_due();
-        due.then(|| self.begin_flush_up_to(sealed.max(self.recovery_point)))
+        due.then(|| self.begin_flush_of(self.segments.len() - 1))
     }
 
     /// Begins to flush everything up to the log end.
     pub fn begin_flush(&mut self) -> Flush {
-        self.begin_flush_up_to(self.end_offset())
+        self.begin_flush_of(self.segments.len())
     }
 
     /// Takes in a flush's result; returns the recovery point if it has moved. A flush that began before the log was
@@ -94,12 +94,18 @@ impl Log {
         messages > 0 && (messages as u64 >= self.config.flush_messages || waited >= self.config.flush_ms)
     }
 
-    fn begin_flush_up_to(&mut self, offset: i64) -> Flush {
+    /// Begins to flush the first `count` segments, as far as they are not flushed yet.
+    fn begin_flush_of(&mut self, count: usize) -> Flush {
+        let offset = self.segments.get(count).map_or(self.end_offset(), |next| next.base).max(self.recovery_point);
         let mut files = Vec::new();
-        for segment in self.segments.iter().filter(|segment| segment.end >= self.recovery_point) {
-            // The snapshot of the segment that begins where the flush ends is what lets the earlier ones be deleted.
+        for (index, segment) in self.segments.iter().enumerate() {
+            // A segment that ends at the recovery point may have been cut there, which fsync has not seen either.
+            if segment.end < self.recovery_point {
+                continue;
+            }
+            files.extend((index < count).then(|| segment.file.clone()));
+            // The snapshot of the segment that begins where the flush ends lets retention delete the segments before.
             files.extend(segment.snapshot.iter().filter(|_| segment.base <= offset).cloned());
-            files.extend((segment.base < offset).then(|| segment.file.clone()));
         }
         let mut directories = Vec::new();
         // A file that no directory names is lost with the power, however well it was synced (KAFKA-3968).

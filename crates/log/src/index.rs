@@ -25,7 +25,8 @@ impl OffsetIndex {
     /// Notes a batch at the segment's end.
     pub fn note(&mut self, last_offset: i64, position: u32, bytes: u32) {
         if self.bytes_since_entry > u64::from(self.interval) {
-            let offset = u32::try_from(last_offset - self.base_offset).expect("a segment is rolled before 2^31 offsets");
+            let offset =
+                u32::try_from(last_offset - self.base_offset).expect("a segment is rolled before 2^31 offsets");
             self.entries.push(IndexEntry { offset, position });
             self.bytes_since_entry = 0;
         }

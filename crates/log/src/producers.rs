@@ -104,9 +104,8 @@ impl ProducerStates {
         }
         let mut last = -1;
         if producer_epoch == state.epoch {
-            let repeated = |old: &&SequencedBatch| {
-                old.first_sequence == sequence && old.last_sequence == batch.last_sequence()
-            };
+            let repeated =
+                |old: &&SequencedBatch| old.first_sequence == sequence && old.last_sequence == batch.last_sequence();
             if let Some(old) = state.batches().iter().find(repeated) {
                 return Ok(Verdict::Duplicate(*old));
             }

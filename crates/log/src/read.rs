@@ -21,13 +21,7 @@ impl Log {
     ///
     /// # Errors
     /// If `from` is below the log start or above the log end, or the disk does not return what was written.
-    pub fn read(
-        &self,
-        from: i64,
-        max_bytes: usize,
-        up_to: i64,
-        at_least_one: bool,
-    ) -> Result<ReadBatches, ReadError> {
+    pub fn read(&self, from: i64, max_bytes: usize, up_to: i64, at_least_one: bool) -> Result<ReadBatches, ReadError> {
         let (start, end) = (self.start_offset(), self.end_offset());
         if from < start || from > end {
             return Err(ReadError::OutOfRange { offset: from, start, end });

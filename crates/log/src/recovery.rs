@@ -152,8 +152,7 @@ impl Loading<'_> {
 /// The segments' base offsets, rising.
 fn list_segments(disk: &Disk, directory: &str) -> Result<Vec<i64>, LogError> {
     let entries = disk.list(directory).map_err(LogError::at(directory))?;
-    let mut bases: Vec<i64> =
-        entries.iter().filter_map(|entry| segment::base_offset(&entry.name, "log")).collect();
+    let mut bases: Vec<i64> = entries.iter().filter_map(|entry| segment::base_offset(&entry.name, "log")).collect();
     bases.sort_unstable();
     Ok(bases)
 }

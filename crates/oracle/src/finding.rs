@@ -129,12 +129,14 @@ pub(crate) struct Charge {
     pub at: u64,
     pub evidence: Vec<EventId>,
     pub partition: Option<Partition>,
+    /// How many violations it stands for.
+    pub count: u64,
 }
 
 impl Charge {
     /// A charge against `event`.
     pub fn at(event: &Event, partition: Option<Partition>, kind: impl Into<String>, summary: String) -> Charge {
-        Charge { kind: kind.into(), summary, event: event.id, at: event.at, evidence: Vec::new(), partition }
+        Charge { kind: kind.into(), summary, event: event.id, at: event.at, evidence: Vec::new(), partition, count: 1 }
     }
 
     /// A charge found only when the run was over.
@@ -147,6 +149,12 @@ impl Charge {
         self.evidence.extend(events.into_iter().filter(|event| *event != EventId::ROOT));
         self.evidence.sort_unstable();
         self.evidence.dedup();
+        self
+    }
+
+    /// Standing for `count` violations of the same kind.
+    pub fn times(mut self, count: u64) -> Charge {
+        self.count = count;
         self
     }
 
@@ -174,10 +182,10 @@ impl Findings<'_> {
     pub fn raise(&mut self, charge: Charge) {
         let signature = format!("{}/{}", self.slug, charge.kind);
         if self.allow.iter().any(|word| permits(word, self.slug, &signature)) {
-            self.ledger.allowed += 1;
+            self.ledger.allowed += charge.count;
             return;
         }
-        self.ledger.violations += 1;
+        self.ledger.violations += charge.count;
         let times = self.ledger.raised.entry((signature.clone(), charge.partition)).or_default();
         *times += 1;
         if *times > REPORTED_PER_SIGNATURE {

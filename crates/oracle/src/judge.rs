@@ -59,12 +59,16 @@ const ORACLES: [(&str, &str, Maker); 19] = [
     ("visibility", "Consumers see only what is committed, and the same bytes forever.", || {
         Box::<invariant::visibility::Visibility>::default()
     }),
-    ("control-fencing", "Brokers obey the newest controller only, and only requests meant for their incarnation.", || {
-        Box::<invariant::control_fencing::ControlFencing>::default()
-    }),
-    ("ensemble", "ZooKeeper's transactions have one order, views never go back, ephemerals die with their session.", || {
-        Box::<invariant::ensemble::Ensemble>::default()
-    }),
+    (
+        "control-fencing",
+        "Brokers obey the newest controller only, and only requests meant for their incarnation.",
+        || Box::<invariant::control_fencing::ControlFencing>::default(),
+    ),
+    (
+        "ensemble",
+        "ZooKeeper's transactions have one order, views never go back, ephemerals die with their session.",
+        || Box::<invariant::ensemble::Ensemble>::default(),
+    ),
     ("idempotence", "An idempotent producer's sequence numbers are in the log once and in order.", || {
         Box::<invariant::idempotence::Idempotence>::default()
     }),
@@ -74,7 +78,9 @@ const ORACLES: [(&str, &str, Maker); 19] = [
     ("liveness", "After healing, leaders and full ISRs return, requests are answered, consumers catch up.", || {
         Box::<invariant::liveness::Liveness>::default()
     }),
-    ("lost-write", "An acknowledged record can be read at the end.", || Box::<history::lost_write::LostWrite>::default()),
+    ("lost-write", "An acknowledged record can be read at the end.", || {
+        Box::<history::lost_write::LostWrite>::default()
+    }),
     ("duplicate", "An idempotent producer's record is at one offset.", || {
         Box::<history::duplicate::Duplicate>::default()
     }),
@@ -169,8 +175,7 @@ impl Judge {
             return;
         }
         let place = self.world.locate(event);
-        let moment =
-            Moment { event, world: &self.world, records: &self.records, context: &self.context, place };
+        let moment = Moment { event, world: &self.world, records: &self.records, context: &self.context, place };
         for seat in &mut self.seats {
             let Seat { slug, oracle, ledger } = seat;
             oracle.observe(&moment, &mut Findings { slug, ledger, allow: &self.context.allow, out: findings });

@@ -161,7 +161,7 @@ async fn store(
     let create = Op::Create { path: znodes::topic(name), data: topic.encode(), mode: CreateMode::Persistent };
     match broker.zookeeper.multi(configured, vec![create]).await {
         Ok(reply) => Ok(reply.cause),
-        Err(ZkError::Multi { error, .. }) => Err(*error),
+        Err(ZkError::Multi { error, .. }) => Err(ZkError::Refused(error)),
         Err(error) => Err(error),
     }
 }

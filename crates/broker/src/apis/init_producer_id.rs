@@ -71,7 +71,7 @@ async fn try_block(broker: &Broker, cause: &mut EventId) -> Result<Option<std::o
         Err(ZkError::NoNode) => (0, None),
         Err(error) => return Err(error),
     };
-    let end = start.checked_add(BLOCK).ok_or(ZkError::BadArguments)?;
+    let Some(end) = start.checked_add(BLOCK) else { return Ok(None) };
     let block = ProducerIdBlock {
         version: 1,
         broker: broker.id,

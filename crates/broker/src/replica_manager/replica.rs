@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use host::{Host, Time};
-use log::{AppendedBatch, EpochEnd, Log};
+use log::{AppendedBatch, EpochEnd, Log, ReadBatches};
 use trace::{EventId, EventKind, Partition};
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -113,6 +113,27 @@ impl Replica {
     /// The largest epoch up to `epoch` in the log, and its end.
     pub fn epoch_end(&self, epoch: i32) -> EpochEnd {
         self.state.borrow().log.epoch_end(epoch)
+    }
+
+    /// Whether the broker is one of a leader's followers.
+    pub fn has_follower(&self, id: i32) -> bool {
+        matches!(&self.state.borrow().role, Role::Leader(leader) if leader.follower(id).is_some())
+    }
+
+    /// Whole batches from an offset on, below `bound`.
+    ///
+    /// # Errors
+    /// `OFFSET_OUT_OF_RANGE` if the log does not hold the offset, `KAFKA_STORAGE_ERROR`.
+    pub fn read(&self, from: i64, max_bytes: usize, bound: i64, at_least_one: bool) -> Result<ReadBatches, ErrorCode> {
+        self.state.borrow().log.read(from, max_bytes, bound, at_least_one).map_err(|error| error.code())
+    }
+
+    /// The first record with this timestamp or a later one: its offset and timestamp.
+    ///
+    /// # Errors
+    /// `KAFKA_STORAGE_ERROR`.
+    pub fn offset_for_timestamp(&self, timestamp: i64) -> Result<Option<(i64, i64)>, ErrorCode> {
+        self.state.borrow().log.offset_for_timestamp(timestamp).map_err(|error| error.code())
     }
 
     /// Log end offset.
@@ -243,7 +264,10 @@ impl Replica {
     /// The ISR change was stored. Returns whether it was still awaited.
     pub(crate) fn isr_stored(&self, change: &IsrChange, partition_epoch: i32) -> bool {
         let mut state = self.state.borrow_mut();
-        matches!(&mut state.role, Role::Leader(leader) if leader.stored(change, partition_epoch))
+        match &mut state.role {
+            Role::Leader(leader) => leader.stored(change, partition_epoch),
+            Role::Idle | Role::Follower(_) => false,
+        }
     }
 
     pub(crate) fn emit_appended(&self, host: &Host, batch: &AppendedBatch, leading: bool, cause: EventId) -> EventId {

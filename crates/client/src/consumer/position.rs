@@ -351,7 +351,7 @@ mod tests {
 
     #[test]
     fn truncation_without_a_reset_policy_is_an_error() {
-        let mut state = reading(OffsetReset::None, 0);
+        let mut state = reading(OffsetReset::None);
         state.learn(Leadership { leader: Some(2), epoch: 2 });
         assert_eq!(state.validated(1, 7), None);
         assert_eq!(state.error(), Some(ConsumerError::LogTruncation { position: 10, diverging: Some(7) }));

@@ -17,6 +17,10 @@ use super::{Outcome, RecordBody};
 use crate::config::ProducerConfig;
 use crate::network::Sent;
 
+/// How many batches a broker remembers per producer and partition (KAFKA-5494). With more undecided, spread over an old and a new
+/// leader, a retry of the first could look like a gap.
+const REMEMBERED_BATCHES: usize = 5;
+
 /// A request's number.
 pub(crate) type RequestId = u64;
 
@@ -347,7 +351,8 @@ impl ProducerCore {
         } else {
             // Nothing new while numbers of another epoch are undecided, or the fate of earlier numbers is unknown.
             let is_stale = queue.sequences.is_stale(identity) && !queue.undecided.is_empty();
-            !is_stale && queue.sequences.unresolved().is_none()
+            let fits_window = queue.undecided.len() < REMEMBERED_BATCHES;
+            !is_stale && fits_window && queue.sequences.unresolved().is_none()
         };
         may_go.then_some(id)
     }

@@ -2,9 +2,13 @@
 
 mod batch;
 mod core;
+#[cfg(test)]
+mod model;
 mod sender;
 mod sequences;
 mod settle;
+#[cfg(test)]
+mod tests;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};

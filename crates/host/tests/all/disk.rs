@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use host::sim::{DiskFault, Keep, Latency, World, WorldOptions};
 use host::{Disk, Host, Open};
-use trace::{EventKind, Name};
+use trace::EventKind;
 
 use crate::support::*;
 
@@ -252,34 +252,30 @@ fn a_misdirected_write_happens_once() {
 #[test]
 fn a_disk_error_fails_what_touches_its_files() {
     simulate(|world| async move {
-        once(&world, |host| async move {
-            let disk = host.disk();
-            let (bad, good) = (disk.open("bad-0", Open::New).unwrap(), disk.open("good-0", Open::New).unwrap());
-            bad.append(b"x").unwrap();
-            good.append(b"x").unwrap();
-            host.emit(ROOT, EventKind::Mark { mark: Name::new("ready") });
-            host.sleep(Duration::from_secs(10)).await;
-            assert!(bad.append(b"y").is_err() && bad.read_at(0, 1).is_err() && bad.sync().await.is_err());
-            assert!(good.append(b"y").is_ok() && good.read_at(0, 1).is_ok() && good.sync().await.is_ok());
-            host.sleep(Duration::from_secs(10)).await;
-            assert_eq!(bad.read_at(0, 9).unwrap(), "x");
-            bad.sync().await.unwrap();
-        })
-        .await;
-        world.replace_disk_when_down();
+        let disk = borrowed_disk(&world).await;
+        let (bad, good) = (disk.open("bad-0", Open::New).unwrap(), disk.open("good-0", Open::New).unwrap());
+        bad.append(b"x").unwrap();
+        good.append(b"x").unwrap();
+        let fault = fault(&world);
+        world.disk_fault(fault, "a", DiskFault::Error { prefix: "bad".into() });
+        assert!(bad.append(b"y").is_err() && bad.read_at(0, 1).is_err() && bad.sync().await.is_err());
+        assert!(good.append(b"y").is_ok() && good.read_at(0, 1).is_ok() && good.sync().await.is_ok());
+        assert_eq!(world.disk_hit(fault, "a"), 3);
+        world.heal(fault);
+        assert_eq!(bad.read_at(0, 9).unwrap(), "x");
+        bad.sync().await.unwrap();
     });
 }
 
-trait ReplaceDisk {
-    fn replace_disk_when_down(&self);
-}
-
-impl ReplaceDisk for World {
-    fn replace_disk_when_down(&self) {
-        self.kill("a", ROOT);
-        self.replace_disk("a");
-        assert!(self.disk("a").files().is_empty(), "a new disk is empty");
-    }
+#[test]
+fn a_replaced_disk_is_empty() {
+    simulate(|world| async move {
+        borrowed_disk(&world).await.create_dir_all("data").unwrap();
+        world.kill("a", ROOT);
+        assert_eq!(world.disk("a").list("").unwrap().len(), 1);
+        world.replace_disk("a");
+        assert_eq!(world.disk("a").list("").unwrap(), []);
+    });
 }
 
 /// How long a sync of a dirty file takes under a fault that is healed after 10 s, and how long admission of 1 MB does.

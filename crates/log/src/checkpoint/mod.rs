@@ -15,7 +15,9 @@ pub use offsets::{
     Offsets, RECOVERY_POINT_CHECKPOINT, REPLICATION_OFFSET_CHECKPOINT, decode_offsets, encode_offsets, read_offsets,
     write_offsets,
 };
-pub use properties::{META_PROPERTIES, Properties, decode_properties, encode_properties, read_properties, write_properties};
+pub use properties::{
+    META_PROPERTIES, Properties, decode_properties, encode_properties, read_properties, write_properties,
+};
 pub use topic_id::{PARTITION_METADATA, decode_topic_id, encode_topic_id, read_topic_id, write_topic_id};
 
 use crate::EpochStart;
@@ -112,7 +114,8 @@ mod tests {
 
     #[test]
     fn a_torn_epoch_checkpoint_is_no_shorter_one() {
-        let whole = encode_epochs(&[EpochStart { epoch: 1, start_offset: 5 }, EpochStart { epoch: 12, start_offset: 170 }]);
+        let whole =
+            encode_epochs(&[EpochStart { epoch: 1, start_offset: 5 }, EpochStart { epoch: 12, start_offset: 170 }]);
         for length in 0..whole.len() {
             assert!(decode_epochs(&whole[..length]).is_err(), "cut at {length}");
         }

@@ -12,24 +12,38 @@ use crate::support::*;
 #[derive(Clone, Debug)]
 enum Step {
     /// A client produces; with 0 it has no producer id.
-    Produce { producer: i64, records: usize },
+    Produce {
+        producer: i64,
+        records: usize,
+    },
     /// The producer sends a batch again that the log remembers.
-    Retry { producer: i64, back: usize },
+    Retry {
+        producer: i64,
+        back: usize,
+    },
     /// This replica is elected, and may write or not.
     Elect,
     /// It follows another leader, which has less: all from this part of the log on goes.
-    Truncate { part: prop::sample::Index },
+    Truncate {
+        part: prop::sample::Index,
+    },
     /// It follows a leader whose log starts further on.
-    StartAnew { gap: i64 },
+    StartAnew {
+        gap: i64,
+    },
     Flush,
     FlushWhatIsDue,
     /// The recovery point goes into its checkpoint file.
     Checkpoint,
     /// All is committed, and retention wants all below this part of the log to go.
-    Retain { part: prop::sample::Index },
+    Retain {
+        part: prop::sample::Index,
+    },
     Crash,
     PowerLoss,
-    Shutdown { power_loss: bool },
+    Shutdown {
+        power_loss: bool,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -132,11 +146,8 @@ impl Run {
                 self.log.close().unwrap();
                 self.flush_all().await;
                 self.model.checkpoint = self.log.recovery_point();
-                self.disk = if *power_loss {
-                    self.machine.lose_power(Keep::Random).await
-                } else {
-                    self.machine.crash().await
-                };
+                self.disk =
+                    if *power_loss { self.machine.lose_power(Keep::Random).await } else { self.machine.crash().await };
                 self.reopen(true);
                 self.check_unchanged();
             }
@@ -226,7 +237,8 @@ impl Run {
         let scanned = log::scan::scan(&self.machine.files());
         assert_eq!(scanned.problems, []);
         assert_eq!((scanned.log_start, scanned.log_end), (self.log.start_offset(), self.log.end_offset()));
-        let facts: Vec<_> = scanned.batches.iter().map(|b| (b.base_offset, b.last_offset, b.leader_epoch, b.crc)).collect();
+        let facts: Vec<_> =
+            scanned.batches.iter().map(|b| (b.base_offset, b.last_offset, b.leader_epoch, b.crc)).collect();
         let expected: Vec<_> = batches.iter().map(|b| (b.base_offset, b.last_offset, b.leader_epoch, b.crc)).collect();
         assert_eq!(facts, expected);
     }
@@ -264,7 +276,7 @@ impl Run {
 }
 
 fn config() -> LogConfig {
-    LogConfig { segment_bytes: 1200, flush_messages: 60, ..small() }
+    LogConfig { segment_bytes: 700, flush_messages: 60, ..small() }
 }
 
 fn unique_batch(producer: i64, sequence: i32, records: usize, value: u64) -> Bytes {
@@ -289,7 +301,7 @@ fn holds(seed: u64, steps: Vec<Step>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, max_shrink_iters: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_log_is_its_batches_and_after_a_power_loss_a_prefix_with_all_that_was_flushed(

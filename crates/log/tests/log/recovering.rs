@@ -28,7 +28,8 @@ fn a_reopened_log_is_the_same_log() {
         for clean in [false, true] {
             let mut log = open(&disk, small());
             for n in 0..5 {
-                append(&mut log, n + 10 * i32::from(clean), produced(n.into(), 0, 50 * i32::from(clean), 10 * n as usize + 1));
+                let epoch = n + 10 * i32::from(clean);
+                append(&mut log, epoch, produced(n.into(), 0, 0, 5 * n as usize + 1));
             }
             log.close().unwrap();
             let again = reopen(&disk, small(), clean, 0);
@@ -46,7 +47,9 @@ fn a_reopened_log_is_the_same_log() {
 #[test]
 fn a_torn_batch_or_a_hole_is_cut_off() {
     on_disk(async |disk| {
-        for (what, tail) in [("torn", batch(3).slice(..50)), ("a hole", vec![0; 5000].into()), ("short", vec![1; 9].into())] {
+        for (what, tail) in
+            [("torn", batch(3).slice(..50)), ("a hole", vec![0; 5000].into()), ("short", vec![1; 9].into())]
+        {
             let mut log = open(&disk, LogConfig::default());
             append(&mut log, 0, batch(10));
             disk.open(&active(&disk), Open::Existing).unwrap().append(&tail).unwrap();
@@ -62,18 +65,17 @@ fn a_torn_batch_or_a_hole_is_cut_off() {
 #[test]
 fn rot_behind_the_recovery_point_is_found_and_cuts_the_log_with_all_later_segments() {
     on_disk(async |disk| {
-        let log = ten_batches(&disk);
+        drop(ten_batches(&disk));
         let first = path(&format!("{:020}.log", 0));
         let file = disk.open(&first, Open::Existing).unwrap();
         let position = file.len() - 1;
         let byte = file.read_at(position, 1).unwrap()[0];
         file.write_at(position, &[byte ^ 1]).unwrap();
-        let last_of_first = contents(&log).iter().take_while(|b| b.base_offset == 0 || b.base_offset < 20).count() as i64;
         // With a recovery point above, nobody looks at the first segment's records.
         assert_eq!(reopen(&disk, small(), false, 100).end_offset(), 100);
         assert_eq!(reopen(&disk, small(), true, 0).end_offset(), 100);
         let again = reopen(&disk, small(), false, 0);
-        assert_eq!(again.end_offset(), (last_of_first - 1) * 10);
+        assert_eq!(again.end_offset(), 10);
         assert_eq!(again.recovery().deleted_segments, 4);
         assert_eq!(again.segment_count(), 1);
     });
@@ -95,12 +97,13 @@ fn the_last_segment_is_verified_whatever_the_recovery_point_says() {
 #[test]
 fn a_lost_segment_cuts_the_log_before_it() {
     on_disk(async |disk| {
-        let log = ten_batches(&disk);
-        let second = disk.list(DIRECTORY).unwrap().into_iter().filter(|entry| entry.name.ends_with(".log")).nth(1).unwrap();
+        drop(ten_batches(&disk));
+        let second =
+            disk.list(DIRECTORY).unwrap().into_iter().filter(|entry| entry.name.ends_with(".log")).nth(1).unwrap();
         disk.delete(&path(&second.name)).unwrap();
         let again = reopen(&disk, small(), false, 0);
         assert_eq!(again.segment_count(), 1);
-        assert!(again.end_offset() > 0 && again.end_offset() < log.end_offset());
+        assert_eq!(again.end_offset(), 20);
         assert_eq!(again.recovery().deleted_segments, 3);
     });
 }

@@ -11,7 +11,7 @@ pub(crate) struct Difference {
 }
 
 /// The first batch wholly in `from..to` of log `a` that log `b` surely does not hold.
-pub(crate) fn difference(a: &ReplicaLog, b: &ReplicaLog, from: i64, to: i64) -> Option<Difference> {
+fn difference(a: &ReplicaLog, b: &ReplicaLog, from: i64, to: i64) -> Option<Difference> {
     let from = from.max(a.start).max(b.start);
     let whole = a.range(from, to).iter().filter(|batch| batch.base >= from && batch.end() <= to);
     for batch in whole {
@@ -39,13 +39,7 @@ struct Pair {
 
 impl Matched {
     /// Compares `a` with `b` up to `to`, from where this was done last in this `epoch`.
-    pub fn compare(
-        &mut self,
-        epoch: i32,
-        to: i64,
-        a: (i32, &ReplicaLog),
-        b: (i32, &ReplicaLog),
-    ) -> Option<Difference> {
+    pub fn compare(&mut self, epoch: i32, to: i64, a: (i32, &ReplicaLog), b: (i32, &ReplicaLog)) -> Option<Difference> {
         let brokers = (a.0.min(b.0), a.0.max(b.0));
         let place = self.pairs.iter().position(|pair| pair.brokers == brokers).unwrap_or_else(|| {
             self.pairs.push(Pair { brokers, epoch, upto: 0 });
@@ -55,7 +49,8 @@ impl Matched {
         if pair.epoch != epoch {
             (pair.epoch, pair.upto) = (epoch, 0);
         }
-        let from = std::mem::replace(&mut pair.upto, pair.upto.max(to));
+        let from = pair.upto;
+        pair.upto = from.max(to);
         if from >= to { None } else { difference(a.1, b.1, from, to) }
     }
 

@@ -8,7 +8,7 @@ mod replica;
 
 use trace::{BrokerList, Event, EventId, EventKind, Name, Partition, Phase, StopReason};
 
-pub(crate) use compare::{Difference, Matched, difference};
+pub(crate) use compare::{Difference, Matched};
 pub(crate) use log::{Batch, Held};
 pub(crate) use replica::{Decision, Loss, LossCause, PartitionFold, Replica, Role, Term};
 
@@ -228,8 +228,7 @@ impl World {
                 let Some(broker) = broker else { return true };
                 let decision = self.decision(event.id, broker, *leader_epoch, *isr, *partition_epoch);
                 self.decide(place, decision);
-                if let Role::Leader { epoch, isr: mine, pending } =
-                    &mut self.partitions[place].replica_mut(broker).role
+                if let Role::Leader { epoch, isr: mine, pending } = &mut self.partitions[place].replica_mut(broker).role
                     && epoch == leader_epoch
                 {
                     (*mine, *pending) = (*isr, None);
@@ -371,9 +370,8 @@ fn change_replica(replica: &mut Replica, event: EventId, kind: &EventKind) {
 
 /// The batch of an `Appended` event.
 pub(crate) fn appended(kind: &EventKind) -> Option<Batch> {
-    let EventKind::Appended {
-        base_offset, producer_id, records, leader_epoch, crc, sequence, producer_epoch, ..
-    } = kind
+    let EventKind::Appended { base_offset, producer_id, records, leader_epoch, crc, sequence, producer_epoch, .. } =
+        kind
     else {
         return None;
     };

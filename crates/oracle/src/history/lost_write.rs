@@ -58,7 +58,12 @@ impl Oracle for LostWrite {
     }
 }
 
-fn report(ending: &Ending, (partition, producer, kind): (Partition, Name, String), lost: Lost, findings: &mut Findings) {
+fn report(
+    ending: &Ending,
+    (partition, producer, kind): (Partition, Name, String),
+    lost: Lost,
+    findings: &mut Findings,
+) {
     let (sequence, record) = lost.first;
     let place = if record.offset >= 0 { format!(" at offset {}", record.offset) } else { String::new() };
     let more = match lost.count - 1 {
@@ -71,8 +76,7 @@ fn report(ending: &Ending, (partition, producer, kind): (Partition, Name, String
     );
     let evidence = [record.sent, record.resolved, lost.cause];
     let charge = Charge::late(ending.end, Some(partition), kind, summary).blaming(lost.blame.0, lost.blame.1);
-    findings.raise(charge.proven_by(evidence));
-    findings.ledger.violations += lost.count - 1;
+    findings.raise(charge.proven_by(evidence).times(lost.count));
 }
 
 /// What the fresh reader got of every partition it could read to the end.

@@ -25,8 +25,7 @@ impl Oracle for NonmonotonicPoll {
         let Some(position) = position else { return };
         findings.fact();
         if *offset < position.next {
-            let summary =
-                format!("{partition}: {name} polled offset {offset} when its position was {}", position.next);
+            let summary = format!("{partition}: {name} polled offset {offset} when its position was {}", position.next);
             let charge = Charge::at(moment.event, Some(*partition), "without-reset", summary);
             findings.raise(charge.proven_by([position.event]));
         }

@@ -62,8 +62,7 @@ fn check(ending: &Ending, read: &crate::FreshRead, (place, reader): (usize, &Rea
             unseen - 1
         );
         let charge = Charge::late(ending.end, Some(read.partition), "acked", summary);
-        findings.raise(charge.proven_by([record.sent, record.resolved]));
-        findings.ledger.violations += unseen - 1;
+        findings.raise(charge.proven_by([record.sent, record.resolved]).times(unseen));
     }
 }
 

@@ -136,14 +136,7 @@ impl CommittedDurability {
         }
     }
 
-    fn acknowledge(
-        &mut self,
-        moment: &Moment,
-        fold: &PartitionFold,
-        base: i64,
-        epoch: i32,
-        findings: &mut Findings,
-    ) {
+    fn acknowledge(&mut self, moment: &Moment, fold: &PartitionFold, base: i64, epoch: i32, findings: &mut Findings) {
         let Some(leader) = moment.world.replica(moment.place.expect("in a partition"), moment.event.node) else {
             return;
         };
@@ -240,8 +233,7 @@ fn by_deposed(event: &Event, partition: Partition, commit: &Commit, term: &Term)
         "{partition}: {} counts offset {} of epoch {} as committed, but broker {} leads epoch {} since, without it",
         event.node, commit.batch.base, commit.batch.epoch, term.broker, term.epoch
     );
-    Charge::at(event, Some(partition), format!("{}/by-deposed-leader", commit.word()), summary)
-        .proven_by([term.event])
+    Charge::at(event, Some(partition), format!("{}/by-deposed-leader", commit.word()), summary).proven_by([term.event])
 }
 
 /// The last leader's disk holds every committed batch; false if it was reported not to.

@@ -111,8 +111,7 @@ impl ControlFencing {
         self.states.insert((partition, version), zxid);
         let mut waiting = std::mem::take(&mut self.waiting);
         waiting.retain(|waiting| {
-            (waiting.partition, waiting.version) != (partition, version)
-                || !self.judge_write(moment, waiting, findings)
+            (waiting.partition, waiting.version) != (partition, version) || !self.judge_write(moment, waiting, findings)
         });
         self.waiting = waiting;
     }
@@ -192,7 +191,13 @@ mod tests {
     fn a_deposed_controllers_write_must_not_land() {
         // zombie-controller-zk-write, KAFKA-6082: zxid 12 is after the fence at zxid 11.
         let mut story = story();
-        story.znode("/controller_epoch", Created, 0, 0, 5).controller(1, 5).znode("/controller_epoch", DataChanged, 1, 0, 11);
+        story.znode("/controller_epoch", Created, 0, 0, 5).controller(1, 5).znode(
+            "/controller_epoch",
+            DataChanged,
+            1,
+            0,
+            11,
+        );
         story.controller(2, 6).znode(STATE, DataChanged, 9, 0, 12).decide_as(2, 1, &[2, 3], 9, 5);
         story.fires(&["deposed-controller-wrote"]);
     }

@@ -79,8 +79,7 @@ fn check_bounds(moment: &Moment, fold: &PartitionFold, replica: &Replica, to: i6
     }
     if to > replica.log.end {
         let end = replica.log.end;
-        let summary =
-            format!("{}: {name} moved its high watermark to {to}, and its log ends at {end}", fold.partition);
+        let summary = format!("{}: {name} moved its high watermark to {to}, and its log ends at {end}", fold.partition);
         findings.raise(Charge::at(moment.event, Some(fold.partition), "beyond-log-end", summary));
     }
 }
@@ -90,7 +89,8 @@ fn check_isr(moment: &Moment, fold: &PartitionFold, leader: &Replica, to: i64, f
     let stored = isr.iter().filter(|member| *member != leader.broker);
     let proposed = pending.iter().flat_map(|pending| pending.iter().collect::<Vec<i32>>());
     let proposed = proposed.filter(|member| *member != leader.broker && !isr.contains(*member));
-    for (member, kind) in stored.map(|m| (m, "leader/isr-behind")).chain(proposed.map(|m| (m, "leader/joiner-behind"))) {
+    for (member, kind) in stored.map(|m| (m, "leader/isr-behind")).chain(proposed.map(|m| (m, "leader/joiner-behind")))
+    {
         let reached = fold.replica(member).map_or(0, |replica| replica.peak.max(replica.log.end));
         if to > reached {
             let summary = format!(

@@ -49,13 +49,7 @@ fn next_sequence(last: &Batch) -> i32 {
     last.last_sequence().checked_add(1).unwrap_or(0)
 }
 
-fn check_append(
-    moment: &Moment,
-    fold: &PartitionFold,
-    replica: &Replica,
-    batch: &Batch,
-    findings: &mut Findings,
-) {
+fn check_append(moment: &Moment, fold: &PartitionFold, replica: &Replica, batch: &Batch, findings: &mut Findings) {
     let mut earlier =
         replica.log.batches().iter().rev().filter(|old| old.producer_id == batch.producer_id && !old.is_control());
     let Some(last) = earlier.next() else { return };
@@ -152,7 +146,11 @@ mod tests {
 
     #[test]
     fn a_sequence_is_appended_once() {
-        story().produce_as(1, 2, 9, 0, 0).produce_as(1, 2, 9, 0, 2).produce_as(1, 2, 9, 0, 0).fires(&["appended-twice"]);
+        story()
+            .produce_as(1, 2, 9, 0, 0)
+            .produce_as(1, 2, 9, 0, 2)
+            .produce_as(1, 2, 9, 0, 0)
+            .fires(&["appended-twice"]);
     }
 
     #[test]

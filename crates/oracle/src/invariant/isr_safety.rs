@@ -77,13 +77,7 @@ fn running<'a>(
     meant.filter_map(|member| fold.replica(member)).filter(|replica| replica.loaded)
 }
 
-fn check_member(
-    moment: &Moment,
-    fold: &PartitionFold,
-    member: &Replica,
-    leader: &Presumed,
-    findings: &mut Findings,
-) {
+fn check_member(moment: &Moment, fold: &PartitionFold, member: &Replica, leader: &Presumed, findings: &mut Findings) {
     if fold.unclean.is_some() || member.amnesiac {
         return;
     }
@@ -108,8 +102,7 @@ fn presumed(fold: &PartitionFold) -> impl Iterator<Item = Presumed> {
 fn check_truncation(moment: &Moment, fold: &PartitionFold, to: i64, findings: &mut Findings) {
     let replica = moment.world.replica(moment.place.expect("in a partition"), moment.event.node);
     let (Some(replica), Some(decision)) = (replica, &fold.decided) else { return };
-    let runs =
-        decision.isr.contains(replica.broker) && moment.world.runs_as_member(replica.broker, decision);
+    let runs = decision.isr.contains(replica.broker) && moment.world.runs_as_member(replica.broker, decision);
     if !runs || fold.unclean.is_some() || replica.amnesiac {
         return;
     }
@@ -127,14 +120,7 @@ fn check_truncation(moment: &Moment, fold: &PartitionFold, to: i64, findings: &m
 }
 
 impl IsrSafety {
-    fn store(
-        &mut self,
-        moment: &Moment,
-        fold: &PartitionFold,
-        state: Stored,
-        leader: i32,
-        findings: &mut Findings,
-    ) {
+    fn store(&mut self, moment: &Moment, fold: &PartitionFold, state: Stored, leader: i32, findings: &mut Findings) {
         findings.fact();
         self.check_versions(moment, fold, state, findings);
         let partition = fold.partition;
@@ -163,9 +149,9 @@ impl IsrSafety {
         }
         // Only members that run now can be judged: the others are loaded when they return.
         for leader in presumed(fold) {
-            let members = isr.iter().filter(|member| {
-                moment.world.broker(*member).is_some_and(|node| node.alive && node.registered)
-            });
+            let members = isr
+                .iter()
+                .filter(|member| moment.world.broker(*member).is_some_and(|node| node.alive && node.registered));
             for member in members.filter_map(|member| fold.replica(member)).filter(|replica| replica.loaded) {
                 check_member(moment, fold, member, &leader, findings);
             }

@@ -14,7 +14,7 @@ use crate::Context;
 use crate::finding::{Charge, Findings};
 use crate::fold::{PartitionFold, World};
 use crate::judge::{Ending, Moment, Oracle};
-use crate::records::{Outcome, Records};
+use crate::records::{Outcome, Record, Records};
 
 #[derive(Default)]
 pub(crate) struct Liveness {
@@ -60,10 +60,7 @@ impl Oracle for Liveness {
 }
 
 fn changes_health(kind: &EventKind) -> bool {
-    matches!(
-        kind,
-        EventKind::LeadershipDecided { .. } | EventKind::IsrChanged { .. } | EventKind::BecameLeader { .. }
-    )
+    matches!(kind, EventKind::LeadershipDecided { .. } | EventKind::IsrChanged { .. } | EventKind::BecameLeader { .. })
 }
 
 /// The partitions the scenario promises, and those it added.
@@ -84,9 +81,9 @@ fn unhealthy(world: &World, context: &Context, fold: &PartitionFold) -> Option<(
     if decision.leader <= 0 || !world.broker(decision.leader).is_some_and(|node| node.alive) {
         return Some(("leaderless", format!("has no leader (stored: {}, ISR {})", decision.leader, decision.isr)));
     }
-    let leads = fold.replica(decision.leader).is_some_and(|leader| {
-        leader.role.leads() && leader.role.epoch() == decision.epoch
-    });
+    let leads = fold
+        .replica(decision.leader)
+        .is_some_and(|leader| leader.role.leads() && leader.role.epoch() == decision.epoch);
     if !leads {
         let what = format!("is led by broker {} in epoch {}, which does not know it", decision.leader, decision.epoch);
         return Some(("leader-unaware", what));
@@ -153,21 +150,22 @@ impl Liveness {
 
 fn check_outcomes(records: &Records, event: &Event, findings: &mut Findings) {
     for (name, sender) in &records.senders {
-        let sent = sender.records.iter().filter(|(_, record)| record.outcome != Outcome::Unsent);
-        let pending = |(_, record): &(u64, &crate::records::Record)| {
-            record.outcome == Outcome::Pending && record.sent > sender.died
-        };
-        findings.facts(sent.clone().count());
-        let mut left = sent.filter(pending);
-        if let Some((sequence, record)) = left.next() {
+        let mut left: Vec<(u64, &Record)> = Vec::new();
+        for (sequence, record) in sender.records.iter().filter(|(_, record)| record.outcome != Outcome::Unsent) {
+            findings.fact();
+            if record.outcome == Outcome::Pending && record.sent > sender.died {
+                left.push((sequence, record));
+            }
+        }
+        if let Some((sequence, record)) = left.first() {
             let partition = records.partition(record.partition);
-            let more = left.count();
+            let more = left.len() - 1;
             let summary = format!(
                 "{name} never learned what became of its record {sequence} to {partition} and {more} more; sent at {:.3} s",
                 record.sent_at as f64 / 1e9
             );
             let charge = Charge::at(event, Some(partition), "unresolved-sends", summary);
-            findings.raise(charge.proven_by([record.sent]));
+            findings.raise(charge.proven_by([record.sent]).times(left.len() as u64));
         }
     }
 }
@@ -224,7 +222,16 @@ mod tests {
     fn a_cluster_that_recovers_and_catches_up_is_live() {
         let mut story = story();
         story.crash(1).elect(2, &[2, 3]).restart(1, 0).settle().wait(5).follows(1).sent(0).produce(2, 1);
-        story.replicate(2, 1).replicate(2, 3).hw(2, 1).acked(0, 0).isr(2, &[1, 2, 3]).polled(0, 0).wait(60).verify().quiet();
+        story
+            .replicate(2, 1)
+            .replicate(2, 3)
+            .hw(2, 1)
+            .acked(0, 0)
+            .isr(2, &[1, 2, 3])
+            .polled(0, 0)
+            .wait(60)
+            .verify()
+            .quiet();
     }
 
     #[test]

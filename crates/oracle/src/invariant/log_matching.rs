@@ -54,9 +54,8 @@ impl LogMatching {
     ) {
         let place = moment.place.expect("in a partition");
         let Some(mine) = moment.world.replica(place, moment.event.node) else { return };
-        let in_epoch = |other: &&Replica| {
-            other.broker != mine.broker && other.role.epoch() == epoch && other.hw_epoch == epoch
-        };
+        let in_epoch =
+            |other: &&Replica| other.broker != mine.broker && other.role.epoch() == epoch && other.hw_epoch == epoch;
         for other in fold.replicas.iter().filter(in_epoch) {
             findings.fact();
             let upto = to.min(other.hw);

@@ -63,12 +63,7 @@ impl Oracle for LogShape {
     }
 }
 
-fn misshapen(
-    partition: Partition,
-    replica: &Replica,
-    batch: &Batch,
-    leading: bool,
-) -> Option<(&'static str, String)> {
+fn misshapen(partition: Partition, replica: &Replica, batch: &Batch, leading: bool) -> Option<(&'static str, String)> {
     let end = replica.log.end;
     let Batch { base, epoch, records, .. } = batch;
     if *records == 0 {
@@ -108,8 +103,8 @@ fn unlike_disk(scanned: &ScannedReplica, replica: &Replica, compacted: bool) -> 
                 return Some(("disk/unreported", format!("offset {base} is on the disk and was never reported")));
             }
         };
-        let same = (told.base, told.records, told.epoch, told.crc)
-            == (base, batch.records, batch.leader_epoch, batch.crc);
+        let same =
+            (told.base, told.records, told.epoch, told.crc) == (base, batch.records, batch.leader_epoch, batch.crc);
         if !same && !compacted {
             let what = format!(
                 "at offset {base} the disk has epoch {} (crc {:08x}), reported was epoch {} (crc {:08x})",
@@ -123,7 +118,13 @@ fn unlike_disk(scanned: &ScannedReplica, replica: &Replica, compacted: bool) -> 
     let reported: i64 = reported.map(|batch| i64::from(batch.records)).sum();
     let missing = end != replica.log.end && !scanned.batches.is_empty() || stored < reported;
     (missing && !compacted).then(|| {
-        ("disk/missing", format!("the disk has {stored} records up to offset {end}, reported were {reported} up to {}", replica.log.end))
+        (
+            "disk/missing",
+            format!(
+                "the disk has {stored} records up to offset {end}, reported were {reported} up to {}",
+                replica.log.end
+            ),
+        )
     })
 }
 

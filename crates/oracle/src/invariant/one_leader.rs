@@ -97,7 +97,9 @@ fn claim(
         *held = (broker, event.id);
     } else if held.0 != broker {
         let summary = match what {
-            "decided" => format!("{partition}: epoch {epoch} was given to broker {}, and now to broker {broker}", held.0),
+            "decided" => {
+                format!("{partition}: epoch {epoch} was given to broker {}, and now to broker {broker}", held.0)
+            }
             _ => format!("{partition}: broker {broker} {what} in epoch {epoch}, as broker {} did before", held.0),
         };
         findings.raise(Charge::at(event, Some(partition), format!("two-{what}"), summary).proven_by([held.1]));

@@ -73,12 +73,16 @@ impl Recovery {
             let why = if replica.power_lost { "was flushed" } else { "was written (the page cache stays)" };
             charge(&format!("lost/after-{after}"), format!("loaded its log up to {end}, and all up to {least} {why}"));
         } else if end > most {
-            charge(&format!("invented/after-{after}"), format!("loaded its log up to {end}; it never had more than {most}"));
+            charge(
+                &format!("invented/after-{after}"),
+                format!("loaded its log up to {end}; it never had more than {most}"),
+            );
         }
         let broker = node.broker.unwrap_or(-1);
         let acknowledged = self.acknowledged.at(place).get(&broker).copied().unwrap_or(0);
         if (least..acknowledged).contains(&end) {
-            let what = format!("loaded its log up to {end}, and had acknowledged all up to {acknowledged}, each flushed");
+            let what =
+                format!("loaded its log up to {end}, and had acknowledged all up to {acknowledged}, each flushed");
             charge("lost/acknowledged-unflushed", what);
             self.acknowledged.at(place).insert(broker, end);
         }
@@ -110,7 +114,13 @@ mod tests {
     #[test]
     fn a_log_that_vanished_with_its_directory_is_a_loss_too() {
         // no-dir-fsync, KAFKA-3968: the broker makes a new log when it is told to follow.
-        story().commit(1).flush(2, 1).power_loss(2).restart_without_log(2).follows_at(2, 0).fires(&["lost/after-power-loss"]);
+        story()
+            .commit(1)
+            .flush(2, 1)
+            .power_loss(2)
+            .restart_without_log(2)
+            .follows_at(2, 0)
+            .fires(&["lost/after-power-loss"]);
     }
 
     #[test]
@@ -133,6 +143,14 @@ mod tests {
 
     #[test]
     fn a_replaced_disk_owes_nothing() {
-        story().commit(1).flush(2, 1).crash(3).restart(3, 1).crash(2).fault("replace-disk", "broker-2").restart(2, 0).quiet();
+        story()
+            .commit(1)
+            .flush(2, 1)
+            .crash(3)
+            .restart(3, 1)
+            .crash(2)
+            .fault("replace-disk", "broker-2")
+            .restart(2, 0)
+            .quiet();
     }
 }

@@ -85,7 +85,8 @@ impl Visibility {
             served.insert(next, seen);
             return None;
         }
-        let same = (known.base, known.records, known.crc, known.epoch) == (seen.base, seen.records, seen.crc, seen.epoch);
+        let same =
+            (known.base, known.records, known.crc, known.epoch) == (seen.base, seen.records, seen.crc, seen.epoch);
         (!same).then_some(known)
     }
 }

@@ -29,7 +29,8 @@ pub(crate) struct Storage {
     ends: VecDeque<(Zxid, Zxid, u64)>,
     snapshot: Zxid,
     last: Zxid,
-    dirty: Vec<File>,
+    /// Segments with bytes that no [`SyncWork`] covers yet.
+    dirty: Vec<(Zxid, File)>,
     directory_dirty: bool,
 }
 
@@ -37,7 +38,7 @@ pub(crate) struct Storage {
 pub(crate) struct SyncWork {
     disk: Disk,
     directory: Option<String>,
-    files: Vec<File>,
+    files: Vec<(Zxid, File)>,
     /// The last entry appended before.
     pub(crate) last: Zxid,
 }
@@ -47,16 +48,17 @@ impl SyncWork {
     pub(crate) fn merge(&mut self, later: SyncWork) {
         self.directory = self.directory.take().or(later.directory);
         self.last = later.last;
-        // The last file is the one both are most likely to share: syncing it once covers both.
-        self.files.extend(later.files);
+        for (after, file) in later.files {
+            if self.files.iter().all(|(known, _)| *known != after) {
+                self.files.push((after, file));
+            }
+        }
     }
 
     /// Makes it durable.
     pub(crate) async fn run(self) -> io::Result<Zxid> {
-        let mut done = 0;
-        while done < self.files.len() {
-            self.files[done].sync().await?;
-            done += 1;
+        for (_, file) in &self.files {
+            file.sync().await?;
         }
         if let Some(directory) = &self.directory {
             self.disk.sync_dir(directory).await?;
@@ -88,7 +90,7 @@ impl Storage {
             storage.add_segment(snapshot)?;
         }
         storage.flush().await?;
-        storage.disk.sync_dir("").await?;
+        storage.disk.sync_dir(directory.rsplit_once('/').map_or("", |(parent, _)| parent)).await?;
         let durable = Durable {
             accepted_epoch: storage.read_epoch("acceptedEpoch")?,
             current_epoch: storage.read_epoch("currentEpoch")?,
@@ -106,6 +108,8 @@ impl Storage {
         let mut torn = false;
         for after in numbered(names, "log.") {
             let path = self.path(&segment_name(after));
+            // A segment that begins later than the log before it ends: the tail of that one was lost without a trace.
+            torn |= after > self.last;
             if torn {
                 self.disk.delete(&path)?;
                 continue;
@@ -158,7 +162,7 @@ impl Storage {
         // A file of that name was left by a crash before it was used.
         file.set_len(0)?;
         self.directory_dirty = true;
-        self.dirty.push(file.clone());
+        self.dirty.push((after, file.clone()));
         self.segments.push(Segment { after, path, file });
         Ok(())
     }
@@ -172,7 +176,7 @@ impl Storage {
         self.ends.push_back((entry.zxid, segment.after, start + record.len() as u64));
         self.last = entry.zxid;
         if self.dirty.is_empty() {
-            self.dirty.push(segment.file.clone());
+            self.dirty.push((segment.after, segment.file.clone()));
         }
         Ok(())
     }
@@ -210,25 +214,17 @@ impl Storage {
             self.disk.sync_dir(&self.directory).await?;
         }
         let segment = self.segments.last().expect("there is always a segment");
-        let kept = self.ends.back().filter(|(_, after, _)| *after == segment.after);
-        let first_kept_end = kept.map(|(_, _, end)| *end);
-        // Records up to the snapshot may stand at the segment's start; they are not indexed, and harmless.
-        match first_kept_end {
-            Some(end) => segment.file.set_len(end)?,
-            None => self.cut_to_snapshot(segment)?,
-        }
         self.last = self.ends.back().map_or(self.snapshot, |(last, ..)| *last);
+        let end = match self.ends.back().filter(|(_, after, _)| *after == segment.after) {
+            Some((_, _, end)) => *end,
+            None => {
+                // What the segment holds up to the snapshot is not indexed.
+                let decoded = record::decode(segment.file.read_at(0, segment.file.len() as usize)?);
+                decoded.iter().rev().find(|(entry, _)| entry.zxid <= self.last).map_or(0, |(_, end)| *end)
+            }
+        };
+        segment.file.set_len(end)?;
         self.flush().await
-    }
-
-    fn cut_to_snapshot(&self, segment: &Segment) -> io::Result<()> {
-        let decoded = record::decode(segment.file.read_at(0, segment.file.len() as usize)?);
-        let end = decoded.iter().rev().find(|(entry, _)| entry.zxid <= self.last_indexed()).map_or(0, |(_, end)| *end);
-        segment.file.set_len(end)
-    }
-
-    fn last_indexed(&self) -> Zxid {
-        self.ends.back().map_or(self.snapshot, |(last, ..)| *last)
     }
 
     /// Replaces log and snapshot by a state that ends at `zxid`, durably.

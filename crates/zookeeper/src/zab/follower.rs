@@ -157,8 +157,7 @@ impl Zab {
             (Phase::Synchronized, Message::UpToDate { committed }) => {
                 self.follower().phase = Phase::Broadcast;
                 let epoch = self.follower().epoch;
-                self.deliver_up_to(cause, committed);
-                self.serve(cause, ZabRole::Following, epoch);
+                self.serve(cause, ZabRole::Following, epoch, committed);
             }
             (Phase::Broadcast, Message::Commit { zxid }) => self.deliver_up_to(cause, zxid),
             (_, message @ Message::Ping { .. }) => self.effect(cause, Effect::FromLeader(message)),

@@ -283,8 +283,7 @@ impl Zab {
         leader.phase = Phase::Broadcast;
         leader.next_tick = now + half;
         let epoch = leader.epoch;
-        self.deliver_up_to(cause, self.history.last());
-        self.serve(cause, ZabRole::Leading, epoch);
+        self.serve(cause, ZabRole::Leading, epoch, self.history.last());
         for link in synchronized {
             self.up_to_date(cause, link);
         }

@@ -155,7 +155,9 @@ impl Message {
             Message::Proposal { zxid, payload } => frame.u8(10).u64(zxid.0).bytes(payload),
             Message::Ack { zxid } => frame.u8(11).u64(zxid.0),
             Message::Commit { zxid } => frame.u8(12).u64(zxid.0),
-            Message::Ping { sessions } => frame.u8(13).list(sessions, |frame, session| drop(frame.u64(*session))),
+            Message::Ping { sessions } => frame.u8(13).list(sessions, |frame, session| {
+                frame.u64(*session);
+            }),
             Message::Request { tag, session, action } => {
                 frame.u8(14).u64(*tag).u64(*session);
                 action.encode(&mut frame);

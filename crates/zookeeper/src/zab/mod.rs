@@ -233,10 +233,12 @@ impl Zab {
         self.proceed(now, cause, outcome);
     }
 
-    fn serve(&mut self, cause: EventId, role: ZabRole, epoch: u32) {
+    /// The epoch is established: all up to `committed` is delivered, and clients are served.
+    fn serve(&mut self, cause: EventId, role: ZabRole, epoch: u32, committed: Zxid) {
         assert!(!self.serving, "a role begins once");
         self.serving = true;
         self.effect(cause, Effect::Role(role, epoch));
+        self.deliver_up_to(cause, committed);
         self.effect(cause, Effect::Serve);
     }
 

@@ -1,0 +1,444 @@
+//! A member's clients: handshakes, requests in each session's order, watches. Writes go to the leader; reads are answered from
+//! the member's own tree, which may lag behind.
+
+mod replies;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bytes::Bytes;
+use trace::EventId;
+use wire::jute::{self, ConnectRequest, ConnectResponse, Operation, Request, RequestError, xid};
+
+use crate::tree::{Applied, Tree};
+use crate::txn::{Action, Txn};
+use crate::types::{CreateMode, ErrorCode, Op, Zxid, password};
+use crate::watches::Watches;
+use replies::Kind;
+
+/// A client's connection, numbered by the member; never reused.
+pub(crate) type ConnectionId = u64;
+
+/// What the shell has to do, in order.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Effect {
+    /// Send a frame to a client.
+    Send(ConnectionId, Bytes),
+    /// Close a connection after what was sent.
+    Close(ConnectionId),
+    /// Have the leader propose this.
+    Submit { tag: u64, session: u64, action: Action },
+    /// Ask the leader whether this session is alive.
+    Revalidate { tag: u64, session: u64 },
+    /// Ask the leader to say when all that is proposed by now is delivered.
+    Sync { tag: u64 },
+}
+
+/// A request in a session's order.
+enum Pending {
+    /// At the leader.
+    Waiting(u64, i32, Kind),
+    /// Answered out of turn.
+    Done(Bytes),
+    /// Answered as soon as all before it are.
+    Read(EventId, i32, Request),
+}
+
+enum Phase {
+    /// No connect request yet.
+    New,
+    /// The leader is asked about the session.
+    Opening { tag: u64, session: u64, early: VecDeque<(EventId, Bytes)> },
+    /// It has a session.
+    Open { session: u64 },
+}
+
+struct Connection {
+    phase: Phase,
+    queue: VecDeque<Pending>,
+}
+
+/// What clients may ask for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// The shortest session timeout in milliseconds.
+    pub min_timeout_ms: u32,
+    /// The longest.
+    pub max_timeout_ms: u32,
+}
+
+/// The state of one member as its clients see it.
+pub(crate) struct Server {
+    me: u32,
+    limits: Limits,
+    tree: Tree,
+    watches: Watches,
+    connections: BTreeMap<ConnectionId, Connection>,
+    by_session: BTreeMap<u64, ConnectionId>,
+    tags: BTreeMap<u64, ConnectionId>,
+    next_tag: u64,
+    touched: BTreeSet<u64>,
+    effects: Vec<(EventId, Effect)>,
+}
+
+impl Server {
+    /// A member without clients. `first_tag` must differ between incarnations: transactions of an earlier one may still come.
+    pub(crate) fn new(me: u32, limits: Limits, tree: Tree, first_tag: u64) -> Server {
+        Server {
+            me,
+            limits,
+            tree,
+            watches: Watches::default(),
+            connections: BTreeMap::new(),
+            by_session: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            next_tag: first_tag,
+            touched: BTreeSet::new(),
+            effects: Vec::new(),
+        }
+    }
+
+    /// The tree.
+    pub(crate) fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// Replaces the tree; there are no clients then.
+    pub(crate) fn replace_tree(&mut self, tree: Tree) {
+        assert!(self.connections.is_empty(), "no clients while synchronizing");
+        self.tree = tree;
+    }
+
+    /// Takes what is to be done, each with its cause.
+    pub(crate) fn take_effects(&mut self) -> Vec<(EventId, Effect)> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Takes the sessions heard of since the last time.
+    pub(crate) fn take_touched(&mut self) -> BTreeSet<u64> {
+        std::mem::take(&mut self.touched)
+    }
+
+    fn effect(&mut self, cause: EventId, effect: Effect) {
+        self.effects.push((cause, effect));
+    }
+
+    fn send(&mut self, cause: EventId, connection: ConnectionId, frame: Bytes) {
+        self.effect(cause, Effect::Send(connection, frame));
+    }
+
+    fn tag(&mut self, connection: ConnectionId) -> u64 {
+        let tag = self.next_tag;
+        self.next_tag = self.next_tag.wrapping_add(1);
+        self.tags.insert(tag, connection);
+        tag
+    }
+
+    /// A client connected.
+    pub(crate) fn on_accepted(&mut self, connection: ConnectionId) {
+        self.connections.insert(connection, Connection { phase: Phase::New, queue: VecDeque::new() });
+    }
+
+    /// A connection ended. Its session lives on.
+    pub(crate) fn on_closed(&mut self, connection: ConnectionId) {
+        let Some(gone) = self.connections.remove(&connection) else { return };
+        self.watches.remove(connection);
+        self.tags.retain(|_, waiting| *waiting != connection);
+        if let Phase::Open { session } = gone.phase {
+            // A newer connection may have taken the session over.
+            if self.by_session.get(&session) == Some(&connection) {
+                self.by_session.remove(&session);
+            }
+        }
+    }
+
+    fn close(&mut self, cause: EventId, connection: ConnectionId) {
+        self.on_closed(connection);
+        self.effect(cause, Effect::Close(connection));
+    }
+
+    /// Drops all clients: this member is no part of a quorum now.
+    pub(crate) fn stop_serving(&mut self, cause: EventId) {
+        let connections: Vec<ConnectionId> = self.connections.keys().copied().collect();
+        for connection in connections {
+            self.close(cause, connection);
+        }
+        self.touched.clear();
+    }
+
+    /// A frame came from a client. `new_session` is the id to give if it wants a new session.
+    pub(crate) fn on_frame(&mut self, cause: EventId, connection: ConnectionId, frame: Bytes, new_session: u64) {
+        let Some(state) = self.connections.get_mut(&connection) else { return };
+        match &mut state.phase {
+            Phase::New => self.handshake(cause, connection, frame, new_session),
+            Phase::Opening { early, .. } => early.push_back((cause, frame)),
+            Phase::Open { session } => {
+                let session = *session;
+                self.touched.insert(session);
+                self.request(cause, connection, session, frame);
+            }
+        }
+    }
+
+    fn handshake(&mut self, cause: EventId, connection: ConnectionId, frame: Bytes, new_session: u64) {
+        let Ok(request) = ConnectRequest::decode(frame) else { return self.close(cause, connection) };
+        // Single system image: who has seen more than this member must go to another one.
+        if request.last_zxid_seen > self.tree.last_zxid().0 as i64 {
+            return self.close(cause, connection);
+        }
+        let tag = self.tag(connection);
+        let session = if request.session_id == 0 {
+            let wanted = u32::try_from(request.timeout).unwrap_or(0);
+            let timeout_ms = wanted.clamp(self.limits.min_timeout_ms, self.limits.max_timeout_ms);
+            self.effect(cause, Effect::Submit { tag, session: new_session, action: Action::CreateSession { timeout_ms } });
+            new_session
+        } else {
+            let session = request.session_id as u64;
+            if request.password[..] != password(session) {
+                return self.refuse_session(cause, connection);
+            }
+            self.effect(cause, Effect::Revalidate { tag, session });
+            session
+        };
+        let state = self.connections.get_mut(&connection).expect("a frame came over it");
+        state.phase = Phase::Opening { tag, session, early: VecDeque::new() };
+    }
+
+    fn refuse_session(&mut self, cause: EventId, connection: ConnectionId) {
+        let password = Bytes::from_static(&[0; 16]);
+        let response = ConnectResponse { password, read_only: Some(false), ..ConnectResponse::default() };
+        self.send(cause, connection, response.encode());
+        self.close(cause, connection);
+    }
+
+    fn open_session(&mut self, cause: EventId, connection: ConnectionId, timeout_ms: u32) {
+        let state = self.connections.get_mut(&connection).expect("only called for open connections");
+        let Phase::Opening { session, early, .. } = std::mem::replace(&mut state.phase, Phase::New) else {
+            panic!("a session opens once");
+        };
+        state.phase = Phase::Open { session };
+        if let Some(older) = self.by_session.insert(session, connection) {
+            self.close(cause, older);
+            self.by_session.insert(session, connection);
+        }
+        self.touched.insert(session);
+        let response = ConnectResponse {
+            protocol_version: 0,
+            timeout: timeout_ms as i32,
+            session_id: session as i64,
+            password: Bytes::copy_from_slice(&password(session)),
+            read_only: Some(false),
+        };
+        self.send(cause, connection, response.encode());
+        for (cause, frame) in early {
+            self.request(cause, connection, session, frame);
+        }
+    }
+
+    /// The leader says whether a session is alive: its timeout, or 0.
+    pub(crate) fn on_revalidated(&mut self, cause: EventId, tag: u64, timeout_ms: u32) {
+        let Some(connection) = self.tags.remove(&tag) else { return };
+        let state = self.connections.get(&connection).expect("a closed connection has no tags");
+        assert!(matches!(state.phase, Phase::Opening { tag: asked, .. } if asked == tag), "a question has one answer");
+        if timeout_ms == 0 {
+            self.refuse_session(cause, connection);
+        } else {
+            self.open_session(cause, connection, timeout_ms);
+        }
+    }
+
+    fn request(&mut self, cause: EventId, connection: ConnectionId, session: u64, frame: Bytes) {
+        let (header, request) = match jute::decode_request(frame) {
+            Ok(request) => request,
+            Err(RequestError::Header(_)) => return self.close(cause, connection),
+            Err(RequestError::Body(header, _)) => {
+                return self.refuse(cause, connection, header.xid, ErrorCode::Marshalling);
+            }
+            Err(RequestError::Unimplemented(header)) => {
+                return self.refuse(cause, connection, header.xid, ErrorCode::Unimplemented);
+            }
+        };
+        let xid = header.xid;
+        match request {
+            Request::Write(operation) => self.write(cause, connection, session, xid, operation),
+            Request::Multi(operations) => {
+                let kinds = operations.iter().map(Kind::of).collect();
+                match operations.into_iter().map(op).collect::<Result<Vec<Op>, ErrorCode>>() {
+                    Ok(ops) => self.submit(cause, connection, session, xid, Kind::Multi(kinds), Action::Multi(ops)),
+                    Err(error) => self.refuse(cause, connection, xid, error),
+                }
+            }
+            Request::CloseSession => {
+                let action = Action::CloseSession { expired: false };
+                self.submit(cause, connection, session, xid, Kind::Close, action);
+            }
+            Request::Sync { path } => {
+                let tag = self.tag(connection);
+                self.queue(connection).push_back(Pending::Waiting(tag, xid, Kind::Sync(path)));
+                self.effect(cause, Effect::Sync { tag });
+            }
+            read => {
+                self.queue(connection).push_back(Pending::Read(cause, xid, read));
+                self.advance(connection);
+            }
+        }
+    }
+
+    fn write(&mut self, cause: EventId, connection: ConnectionId, session: u64, xid: i32, operation: Operation) {
+        let kind = Kind::of(&operation);
+        match op(operation) {
+            Ok(op) => self.submit(cause, connection, session, xid, kind, Action::One(op)),
+            Err(error) => self.refuse(cause, connection, xid, error),
+        }
+    }
+
+    fn queue(&mut self, connection: ConnectionId) -> &mut VecDeque<Pending> {
+        &mut self.connections.get_mut(&connection).expect("only called for open connections").queue
+    }
+
+    fn submit(
+        &mut self,
+        cause: EventId,
+        connection: ConnectionId,
+        session: u64,
+        xid: i32,
+        kind: Kind,
+        action: Action,
+    ) {
+        let tag = self.tag(connection);
+        self.queue(connection).push_back(Pending::Waiting(tag, xid, kind));
+        self.effect(cause, Effect::Submit { tag, session, action });
+    }
+
+    /// Answers with an error, in turn.
+    fn refuse(&mut self, cause: EventId, connection: ConnectionId, xid: i32, error: ErrorCode) {
+        let frame = replies::error(xid, self.tree.last_zxid(), error);
+        self.queue(connection).push_back(Pending::Done(frame));
+        self.advance_because(cause, connection);
+    }
+
+    fn advance(&mut self, connection: ConnectionId) {
+        self.advance_because(EventId::ROOT, connection);
+    }
+
+    /// Answers what is at the head of the queue, until something still waits for the leader. What waited for another request
+    /// is caused by that one's end, if it came later than the request itself.
+    fn advance_because(&mut self, cause: EventId, connection: ConnectionId) {
+        loop {
+            let Some(state) = self.connections.get_mut(&connection) else { return };
+            if matches!(state.queue.front(), None | Some(Pending::Waiting(..))) {
+                return;
+            }
+            match state.queue.pop_front().expect("checked") {
+                Pending::Waiting(..) => unreachable!("checked"),
+                Pending::Done(frame) => self.send(cause, connection, frame),
+                Pending::Read(asked, xid, request) => self.read(asked.max(cause), connection, xid, request),
+            }
+        }
+    }
+
+    /// A transaction is committed.
+    pub(crate) fn deliver(&mut self, cause: EventId, zxid: Zxid, txn: &Txn) -> Applied {
+        let applied = self.tree.apply(zxid, txn);
+        for change in &applied.changes {
+            for fired in self.watches.trigger(change) {
+                self.send(cause, fired.watcher, replies::event(fired.kind, &fired.path));
+            }
+        }
+        if txn.origin.member == self.me
+            && let Some(connection) = self.tags.remove(&txn.origin.tag)
+        {
+            self.answer(cause, connection, zxid, txn, &applied);
+        }
+        if matches!(txn.action, Action::CloseSession { .. })
+            && applied.result.is_ok()
+            && let Some(connection) = self.by_session.get(&txn.session).copied()
+        {
+            self.close(cause, connection);
+        }
+        applied
+    }
+
+    fn answer(&mut self, cause: EventId, connection: ConnectionId, zxid: Zxid, txn: &Txn, applied: &Applied) {
+        if let Action::CreateSession { timeout_ms } = txn.action {
+            return match applied.result {
+                Ok(_) => self.open_session(cause, connection, timeout_ms),
+                Err(_) => self.close(cause, connection),
+            };
+        }
+        let tag = txn.origin.tag;
+        self.complete(cause, connection, tag, |tree, xid, kind| replies::write(tree, xid, zxid, kind, &applied.result));
+        let lost = |error| matches!(error, ErrorCode::SessionMoved | ErrorCode::SessionExpired);
+        if applied.result.as_ref().is_err_and(|failure| lost(failure.error)) {
+            self.close(cause, connection);
+        }
+    }
+
+    /// All that was proposed when the client asked for a sync is delivered.
+    pub(crate) fn on_synced(&mut self, cause: EventId, tag: u64) {
+        let Some(connection) = self.tags.remove(&tag) else { return };
+        self.complete(cause, connection, tag, |tree, xid, kind| replies::synced(tree, xid, kind));
+    }
+
+    fn complete(
+        &mut self,
+        cause: EventId,
+        connection: ConnectionId,
+        tag: u64,
+        reply: impl FnOnce(&Tree, i32, &Kind) -> Bytes,
+    ) {
+        let state = self.connections.get_mut(&connection).expect("a closed connection has no tags");
+        let waits = |pending: &&mut Pending| matches!(pending, Pending::Waiting(waiting, ..) if *waiting == tag);
+        let pending = state.queue.iter_mut().find(waits).expect("a request waits until it is answered");
+        let Pending::Waiting(_, xid, kind) = &*pending else { unreachable!("just found") };
+        let frame = reply(&self.tree, *xid, kind);
+        *pending = Pending::Done(frame);
+        self.advance_because(cause, connection);
+    }
+
+    fn read(&mut self, cause: EventId, connection: ConnectionId, xid: i32, request: Request) {
+        let frame = match request {
+            Request::SetWatches { relative_zxid, data, exist, child } => {
+                self.set_watches(cause, connection, Zxid(relative_zxid as u64), (data, exist, child));
+                replies::empty(xid, self.tree.last_zxid())
+            }
+            Request::Ping => replies::empty(xid::PING, self.tree.last_zxid()),
+            Request::Auth { .. } => replies::empty(xid::AUTH, self.tree.last_zxid()),
+            request => replies::read(&self.tree, &mut self.watches, connection, xid, &request),
+        };
+        self.send(cause, connection, frame);
+    }
+
+    /// Sets a reconnected client's watches again; what it missed fires at once.
+    fn set_watches(
+        &mut self,
+        cause: EventId,
+        connection: ConnectionId,
+        seen: Zxid,
+        (data, exist, child): (Vec<String>, Vec<String>, Vec<String>),
+    ) {
+        for (kind, path) in replies::missed(&self.tree, seen, &data, &exist, &child) {
+            match kind {
+                Some(kind) => self.send(cause, connection, replies::event(kind, path)),
+                None if child.iter().any(|watched| std::ptr::eq(watched, path)) => {
+                    self.watches.watch_children(connection, path);
+                }
+                None => self.watches.watch_data(connection, path),
+            }
+        }
+    }
+}
+
+/// What the tree is to do; ACLs are not kept.
+fn op(operation: Operation) -> Result<Op, ErrorCode> {
+    Ok(match operation {
+        Operation::Create { path, data, flags, .. } | Operation::Create2 { path, data, flags, .. } => {
+            let mode = CreateMode::from_flag(flags).ok_or(ErrorCode::Unimplemented)?;
+            Op::Create { path, data: data.unwrap_or_default(), mode }
+        }
+        Operation::Delete { path, version } => Op::Delete { path, version },
+        Operation::SetData { path, data, version } => Op::SetData { path, data: data.unwrap_or_default(), version },
+        Operation::Check { path, version } => Op::Check { path, version },
+    })
+}
