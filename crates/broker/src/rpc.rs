@@ -39,11 +39,6 @@ impl Rpc {
         Rpc { host, client_id: StrBytes::from_string(client_id), peer, connection: None, correlation: 0 }
     }
 
-    /// The peer's address.
-    pub fn peer(&self) -> Address {
-        self.peer
-    }
-
     /// Sends a request and waits up to `timeout` for its response, connecting included.
     ///
     /// # Errors

@@ -106,7 +106,12 @@ impl Admin {
     ///
     /// # Errors
     /// If the controller refuses for good, or nothing was settled after `timeout`.
-    pub async fn delete_topics(&self, cause: EventId, topics: &[Name], timeout: Duration) -> Result<EventId, ClientError> {
+    pub async fn delete_topics(
+        &self,
+        cause: EventId,
+        topics: &[Name],
+        timeout: Duration,
+    ) -> Result<EventId, ClientError> {
         let state = |topic: &Name| DeleteTopicState::default().with_name(Some(topic_name(*topic)));
         let request: Request = DeleteTopicsRequest::default()
             .with_topics(topics.iter().map(state).collect())
@@ -114,9 +119,10 @@ impl Admin {
             .into();
         self.ask_controller(cause, request, timeout, |response, attempts| {
             let Response::DeleteTopics(response) = response else { return Verdict::Again(None) };
-            let errors = response.responses.iter().filter_map(|topic| {
-                Some((Name::new(topic.name.as_ref()?.as_str()), topic.error_code))
-            });
+            let errors = response
+                .responses
+                .iter()
+                .filter_map(|topic| Some((Name::new(topic.name.as_ref()?.as_str()), topic.error_code)));
             verdict(errors, |error| error == ErrorCode::UnknownTopicOrPartition && attempts > 1)
         })
         .await
@@ -126,7 +132,12 @@ impl Admin {
     ///
     /// # Errors
     /// If no broker has answered after `timeout`.
-    pub async fn describe(&self, cause: EventId, topics: &[Name], timeout: Duration) -> Result<Description, ClientError> {
+    pub async fn describe(
+        &self,
+        cause: EventId,
+        topics: &[Name],
+        timeout: Duration,
+    ) -> Result<Description, ClientError> {
         let topic = |name: &Name| MetadataRequestTopic::default().with_name(Some(topic_name(*name)));
         let request: Request = MetadataRequest::default()
             .with_topics(Some(topics.iter().map(topic).collect()))
@@ -230,8 +241,8 @@ fn verdict(errors: impl Iterator<Item = (Name, i16)>, is_welcome: impl Fn(ErrorC
             continue;
         }
         // Too few brokers are registered yet.
-        let passes = error.retriable()
-            || matches!(error, ErrorCode::InvalidReplicationFactor | ErrorCode::BrokerNotAvailable);
+        let passes =
+            error.retriable() || matches!(error, ErrorCode::InvalidReplicationFactor | ErrorCode::BrokerNotAvailable);
         let error = ClientError::Topic { topic, error };
         return if passes { Verdict::Again(Some(error)) } else { Verdict::GiveUp(error) };
     }

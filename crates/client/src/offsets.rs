@@ -46,9 +46,8 @@ pub(crate) fn list_offsets_request(asked: &[(Partition, i32, OffsetSpec)], isola
             .with_timestamp(spec.timestamp());
         match topics.iter_mut().find(|topic| topic.name.as_str() == partition.topic.as_str()) {
             Some(topic) => topic.partitions.push(entry),
-            None => topics.push(
-                ListOffsetsTopic::default().with_name(topic_name(partition.topic)).with_partitions(vec![entry]),
-            ),
+            None => topics
+                .push(ListOffsetsTopic::default().with_name(topic_name(partition.topic)).with_partitions(vec![entry])),
         }
     }
     ListOffsetsRequest::default()

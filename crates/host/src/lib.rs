@@ -30,9 +30,7 @@ pub use clock::{Elapsed, Time};
 pub use disk::{Disk, Entry, File, Open};
 pub use entropy::Entropy;
 pub use host::{Host, Task};
-pub use network::{
-    Address, BadFrame, Connection, Frame, FrameReceiver, FrameSender, Framing, Label, Listener,
-};
+pub use network::{Address, BadFrame, Connection, Frame, FrameReceiver, FrameSender, Framing, Label, Listener};
 pub use trace::{CloseReason, ConnectFailure};
 
 /// A boxed future that stays on its thread.

@@ -1,5 +1,6 @@
 //! Connections that carry whole frames.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 
@@ -157,11 +158,44 @@ impl FrameReceiver {
     }
 }
 
+/// Requests remembered to name their responses.
+const MOST_PENDING: usize = 4096;
+
+/// Names a connection's frames for the trace.
+#[derive(Default)]
+pub(crate) struct Labels {
+    /// Correlation ids and APIs of requests that wait for their response, in order.
+    pending: VecDeque<(i32, Name)>,
+}
+
+impl Labels {
+    /// The label of a frame; a response's API is its request's unless its protocol says one.
+    pub fn label(&mut self, framing: &Framing, frame: &[u8], response: bool) -> Label {
+        let Label { mut api, correlation } = (framing.describe)(frame, !response);
+        if response {
+            let request = self.pending.iter().position(|(pending, _)| *pending == correlation);
+            let request = request.and_then(|index| self.pending.remove(index));
+            api = api.or(request.map(|(_, api)| api));
+        } else if let Some(api) = api {
+            if self.pending.len() == MOST_PENDING {
+                self.pending.pop_front(); // requests that are never answered, such as produce with acks=0
+            }
+            self.pending.push_back((correlation, api));
+        }
+        Label { api, correlation }
+    }
+}
+
 /// Refuses what is not exactly one frame: found where it is sent, not where it confuses the receiver.
 pub(crate) fn assert_one_frame(framing: &Framing, frame: &[u8]) {
     let length = (framing.length)(frame);
     assert!(length == Ok(Some(frame.len())), "sent {} bytes that are not exactly one frame: {length:?}", frame.len());
-    assert!(frame.len() <= framing.maximum, "sent a frame of {} bytes, over the maximum {}", frame.len(), framing.maximum);
+    assert!(
+        frame.len() <= framing.maximum,
+        "sent a frame of {} bytes, over the maximum {}",
+        frame.len(),
+        framing.maximum
+    );
 }
 
 pub(crate) fn in_use(port: u16) -> io::Error {

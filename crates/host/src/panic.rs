@@ -55,9 +55,6 @@ pub(crate) fn message(payload: &(dyn Any + Send)) -> String {
 }
 
 /// Polls a future, catching its panics; after one it must not be polled again.
-pub(crate) fn catch_poll<T>(
-    future: Pin<&mut dyn Future<Output = T>>,
-    cx: &mut Context<'_>,
-) -> Result<Poll<T>, String> {
+pub(crate) fn catch_poll<T>(future: Pin<&mut dyn Future<Output = T>>, cx: &mut Context<'_>) -> Result<Poll<T>, String> {
     catch(|| future.poll(cx))
 }

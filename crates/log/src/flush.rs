@@ -75,6 +75,11 @@ impl Log {
         }
         self.directory_changes_synced = self.directory_changes_synced.max(flushed.directory_changes);
         self.ancestors_synced = true;
+        if self.start.change <= self.directory_changes_synced {
+            let swept = self.start.sweep(&self.disk, &self.directory);
+            // An error puts the log offline; the flush itself is done.
+            let _ = self.watch(swept);
+        }
         self.last_flush_ms = now_ms;
         assert!(flushed.offset <= self.end_offset(), "an uncut log holds all that was flushed");
         (flushed.offset > self.recovery_point).then(|| {
@@ -83,9 +88,9 @@ impl Log {
         })
     }
 
-    /// After a deletion of the oldest segment, and at the start, unless the last shutdown was clean.
+    /// After a move of the log start, and at the start, unless the last shutdown was clean.
     fn directory_is_due(&self) -> bool {
-        self.last_deletion > self.directory_changes_synced
+        self.start.change > self.directory_changes_synced
     }
 
     fn interval_is_over(&self, now_ms: i64) -> bool {

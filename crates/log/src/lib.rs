@@ -19,6 +19,7 @@ mod recovery;
 pub mod scan;
 mod segment;
 mod snapshot;
+mod start;
 mod truncate;
 mod walk;
 

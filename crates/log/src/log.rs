@@ -3,6 +3,7 @@
 use host::Disk;
 
 use crate::segment::{self, Segment};
+use crate::start::LogStart;
 use crate::{
     EpochCache, EpochEnd, LogConfig, LogError, ProducerStates, Recovery,
     checkpoint::{self, LEADER_EPOCH_CHECKPOINT},
@@ -29,8 +30,8 @@ pub struct Log {
     /// How often files were created or deleted, and how many of these are fsynced.
     pub(crate) directory_changes: u64,
     pub(crate) directory_changes_synced: u64,
-    /// The directory change that deleted the log's oldest segment last, or the log's opening.
-    pub(crate) last_deletion: u64,
+    /// Where the log starts, and what retention has not deleted yet.
+    pub(crate) start: LogStart,
     /// Whether the directory itself is known to be in its parent after a power loss.
     pub(crate) ancestors_synced: bool,
     pub(crate) offline: bool,

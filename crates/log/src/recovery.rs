@@ -9,6 +9,7 @@ use std::io;
 use host::{Disk, Open};
 
 use crate::segment::{self, Segment};
+use crate::start::Listing;
 use crate::walk::Replay;
 use crate::{Log, LogConfig, LogError, ProducerStates, checkpoint, snapshot};
 
@@ -52,10 +53,8 @@ impl Log {
         now_ms: i64,
     ) -> Result<Log, LogError> {
         disk.create_dir_all(directory).map_err(LogError::at(directory))?;
-        let bases = list_segments(disk, directory)?;
-        let first = bases.first().copied().unwrap_or(0);
-        let producers = read_snapshot(disk, directory, first)?;
-        let replay = Replay::new(first, producers);
+        let Listing { segments: bases, start } = Listing::read(disk, directory)?;
+        let replay = Replay::new(start.offset, read_snapshot(disk, directory, start.offset)?);
         let mut loading =
             Loading { disk, directory, config: &config, segments: Vec::new(), replay, recovery: Recovery::default() };
         for (index, base) in bases.iter().enumerate() {
@@ -66,7 +65,8 @@ impl Log {
         let Replay { epochs, mut producers, next_offset: end, .. } = replay;
         let recovery_point = if clean { end } else { recovery_point.clamp(0, end) };
         // What an earlier incarnation flushed of directory and snapshots is not known, unless it ended well.
-        let settled = clean && !segments.is_empty() && recovery.cut.is_none() && recovery.deleted_segments == 0;
+        let sound = recovery.cut.is_none() && recovery.deleted_segments == 0 && start.doomed.is_empty();
+        let settled = clean && !segments.is_empty() && sound;
         if segments.is_empty() {
             segments.push(Segment::create(disk, directory, end, &config, ProducerStates::default())?);
         }
@@ -87,7 +87,7 @@ impl Log {
             cuts: 0,
             directory_changes: 1,
             directory_changes_synced: u64::from(settled),
-            last_deletion: 1,
+            start,
             ancestors_synced: settled,
             offline: false,
             scratch: Vec::new(),
@@ -132,7 +132,7 @@ impl Loading<'_> {
                 self.recovery.cut.get_or_insert(Cut { offset, bytes: 0, reason });
             }
             self.recovery.deleted_segments += 1;
-            return segment.delete(self.disk, self.directory);
+            return segment::delete_files(self.disk, self.directory, base);
         }
         if verify {
             self.recovery.verified_from.get_or_insert(base);
@@ -147,14 +147,6 @@ impl Loading<'_> {
         self.segments.push(segment);
         Ok(())
     }
-}
-
-/// The segments' base offsets, rising.
-fn list_segments(disk: &Disk, directory: &str) -> Result<Vec<i64>, LogError> {
-    let entries = disk.list(directory).map_err(LogError::at(directory))?;
-    let mut bases: Vec<i64> = entries.iter().filter_map(|entry| segment::base_offset(&entry.name, "log")).collect();
-    bases.sort_unstable();
-    Ok(bases)
 }
 
 /// The producers before the log's first segment, as they were when it was rolled.

@@ -48,7 +48,7 @@ pub struct Problem {
 /// A partition's files, read.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ScannedLog {
-    /// Offset of the first segment; 0 without segments.
+    /// Where the log starts: what the highest `.start` file is called, or 0.
     pub log_start: i64,
     /// The offset after the last batch.
     pub log_end: i64,
@@ -60,15 +60,15 @@ pub struct ScannedLog {
 
 /// Reads the files of one partition's directory: names without the directory, and contents.
 pub fn scan(files: &[(String, Vec<u8>)]) -> ScannedLog {
+    // Files below the log start wait for their deletion.
+    let log_start = files.iter().filter_map(|(name, _)| numbered(name, "start")).max().unwrap_or(0);
     let mut segments: Vec<(i64, &str, &[u8])> = files
         .iter()
-        .filter_map(|(name, content)| Some((segment_base(name)?, name.as_str(), content.as_slice())))
+        .filter_map(|(name, content)| Some((numbered(name, "log")?, name.as_str(), content.as_slice())))
+        .filter(|(base, ..)| *base >= log_start)
         .collect();
     segments.sort_unstable();
-    let mut scanned = ScannedLog::default();
-    if let Some((base, ..)) = segments.first() {
-        (scanned.log_start, scanned.log_end) = (*base, *base);
-    }
+    let mut scanned = ScannedLog { log_start, log_end: log_start, ..ScannedLog::default() };
     for (base, name, content) in segments {
         if base != scanned.log_end {
             scanned.report(name, 0, format!("segment begins at {base}, the log so far ends at {}", scanned.log_end));
@@ -78,9 +78,10 @@ pub fn scan(files: &[(String, Vec<u8>)]) -> ScannedLog {
     scanned
 }
 
-fn segment_base(name: &str) -> Option<i64> {
+/// The offset in a name such as `00000000000000000031.log`.
+fn numbered(name: &str, wanted: &str) -> Option<i64> {
     let (digits, suffix) = name.split_once('.')?;
-    if suffix != "log" || digits.len() != 20 {
+    if suffix != wanted || digits.len() != 20 {
         return None;
     }
     digits.parse().ok()
@@ -216,6 +217,9 @@ mod tests {
     fn a_sound_log_scans_without_problems_and_with_all_its_facts() {
         let files = [
             file(14, &[batch(14, 3)]),
+            file(6, &[batch(6, 0)]),
+            (format!("{:020}.start", 10), Vec::new()),
+            (format!("{:020}.start", 8), Vec::new()),
             ("leader-epoch-checkpoint".to_owned(), b"0\n0\n".to_vec()),
             file(10, &[batch(10, 2), batch(12, 3)]),
         ];

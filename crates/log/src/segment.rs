@@ -165,17 +165,17 @@ impl Segment {
         self.snapshot = Some(replace(disk, &path(directory, self.base, "snapshot"), &bytes)?);
         Ok(())
     }
+}
 
-    /// Deletes its files.
-    pub fn delete(&self, disk: &Disk, directory: &str) -> Result<(), LogError> {
-        for suffix in ["log", "index", "snapshot"] {
-            let path = path(directory, self.base, suffix);
-            if disk.exists(&path) {
-                disk.delete(&path).map_err(LogError::at(&path))?;
-            }
+/// Deletes a segment's files.
+pub(crate) fn delete_files(disk: &Disk, directory: &str, base: i64) -> Result<(), LogError> {
+    for suffix in ["log", "index", "snapshot"] {
+        let path = path(directory, base, suffix);
+        if disk.exists(&path) {
+            disk.delete(&path).map_err(LogError::at(&path))?;
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// Writes a small file anew, in the page cache.

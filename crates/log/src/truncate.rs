@@ -1,4 +1,4 @@
-//! Cutting the log at either end.
+//! Cutting the log's end off, or all of it.
 
 use std::io;
 
@@ -37,7 +37,7 @@ impl Log {
         let position = old.locate(offset).map_err(|error| LogError::at(&path)(into_io(error)))?;
         let position = position.map_or(old.size, |(position, _)| position);
         for later in self.segments.drain(keep + 1..).rev() {
-            later.delete(&self.disk, &self.directory)?;
+            segment::delete_files(&self.disk, &self.directory, later.base)?;
             self.directory_changes += 1;
         }
         let old = &self.segments[keep];
@@ -70,9 +70,10 @@ impl Log {
 
     fn empty_at(&mut self, offset: i64) -> Result<(), LogError> {
         for segment in self.segments.iter().rev() {
-            segment.delete(&self.disk, &self.directory)?;
-            self.directory_changes += 1;
+            segment::delete_files(&self.disk, &self.directory, segment.base)?;
         }
+        self.directory_changes += 1;
+        self.start.reset(&self.disk, &self.directory, offset, self.directory_changes)?;
         let empty = Segment::create(&self.disk, &self.directory, offset, &self.config, ProducerStates::default())?;
         self.segments = vec![empty];
         Ok(())
@@ -83,31 +84,6 @@ impl Log {
         self.recovery_point = self.recovery_point.min(self.end_offset());
         // Both bounds: a log that starts anew above its old end has its high watermark there (KAFKA-9491).
         self.set_high_watermark(self.high_watermark);
-    }
-
-    /// Deletes the oldest segment if it holds only offsets below `offset`, as retention wants; returns the log start offset.
-    ///
-    /// What is not committed stays (KAFKA-5634), and the active segment. So does what is not flushed: the producers' snapshot
-    /// that replaces it might be lost. It takes a flush until the next segment may go: of several deletions a power
-    /// loss could undo the first only, and leave a gap that looks like a lost segment.
-    ///
-    /// # Errors
-    /// Of the disk.
-    pub fn delete_segments_before(&mut self, offset: i64) -> Result<i64, LogError> {
-        self.check_online()?;
-        let bound = offset.min(self.high_watermark).min(self.recovery_point);
-        let settled = self.directory_changes_synced >= self.last_deletion;
-        if settled && self.segments.len() > 1 && self.segments[0].end <= bound {
-            let oldest = self.segments.remove(0);
-            self.directory_changes += 1;
-            self.last_deletion = self.directory_changes;
-            let deleted = oldest.delete(&self.disk, &self.directory);
-            self.watch(deleted)?;
-            if self.epochs.truncate_from_start(self.start_offset()) {
-                self.write_epochs()?;
-            }
-        }
-        Ok(self.start_offset())
     }
 }
 

@@ -230,7 +230,10 @@ fn matters(kind: &EventKind) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use trace::Partition;
+
     use super::*;
+    use crate::story::Story;
 
     #[test]
     fn default_means_every_oracle_and_a_minus_takes_one_away() {
@@ -240,6 +243,50 @@ mod tests {
         assert!(!fewer.contains(&"liveness"));
         assert_eq!(select(&["unseen", "lost-write"]).expect("known"), ["lost-write", "unseen"]);
         assert_eq!(select(&["-lost-wrte"]), Err(UnknownOracle("lost-wrte".into())));
+    }
+
+    /// A crash, a failover, a return, and clients that notice nothing but a delay.
+    fn a_good_day() -> Story {
+        let mut story = Story::of("liveness");
+        story.zab_leads(1, 1).delivers(1, &[1, 2]).delivers(2, &[1, 2]).view(1, 2).control(2, 1, 102);
+        story.sent(0).produce_as(1, 1, 9, 0, 0).replicate(1, 2).replicate(1, 3).hw(1, 1).produce_acked(1, 0);
+        story.acked(0, 0).hw(2, 1).serve(2, 0).polled(0, 0);
+        story.sent(1).produce_as(1, 1, 9, 0, 1).replicate(1, 2).crash(1).elect(2, &[2, 3]).replicate(2, 3);
+        story.hw(2, 2).produce_acked(2, 1).acked(1, 1).hw(3, 2).serve(2, 1).polled(1, 1);
+        story.restart(1, 2).follows(1).settle().hw(1, 1).hw(1, 2).isr(2, &[1, 2, 3]);
+        story.sent(2).produce_as(2, 1, 9, 0, 2).replicate(2, 1).replicate(2, 3).hw(2, 3).produce_acked(2, 2);
+        story.acked(2, 2).serve(2, 2).polled(2, 2).wait(60).verify();
+        story.scan_all().read(&[(0, 0), (1, 1), (2, 2)]);
+        story
+    }
+
+    #[test]
+    fn a_good_day_is_judged_by_every_oracle_and_satisfies_it() {
+        a_good_day().healthy();
+    }
+
+    #[test]
+    fn a_finding_names_its_event_its_evidence_and_its_place() {
+        let mut story = Story::of("lost-write");
+        story.sent(0).produce(1, 1).acked(0, 0).crash(1).elect(2, &[2, 3]).read(&[]);
+        let findings = story.findings();
+        let lost = findings.iter().find(|finding| finding.oracle == "lost-write").expect("a lost write");
+        assert_eq!(lost.signature, "lost-write/acked-all/after-election");
+        assert_eq!(lost.partition, Some(Partition::new("email", 0)));
+        assert_eq!(lost.evidence.len(), 2, "sent and acknowledged");
+        assert!(lost.event > lost.evidence[1], "committed by the election that followed");
+        assert!(lost.summary.contains("record 0") && lost.summary.contains("broker 2"), "{}", lost.summary);
+    }
+
+    #[test]
+    fn many_violations_of_one_kind_are_counted_and_a_few_told() {
+        let mut story = Story::of("lost-write");
+        (0..9).for_each(|n| {
+            story.sent(n).polled(n as i64, n).polled(n as i64, n);
+        });
+        let findings = story.findings();
+        let back = findings.iter().filter(|finding| finding.oracle == "nonmonotonic-poll").count();
+        assert_eq!(back, 3);
     }
 
     #[test]

@@ -104,11 +104,6 @@ impl Records {
         (record.outcome != Outcome::Unsent).then_some(record)
     }
 
-    /// The reader that `consumer` belongs to, if it ever read.
-    pub fn reader_of(&self, consumer: Name) -> Option<usize> {
-        self.consumers.get(&consumer).map(|(reader, _)| *reader)
-    }
-
     /// All records sent, by producer and sequence.
     pub fn iter(&self) -> impl Iterator<Item = (Name, u64, &Record)> {
         self.senders.iter().flat_map(|(name, sender)| {
@@ -148,7 +143,8 @@ impl Records {
             EventKind::RecordPolled { partition, offset, sequence, producer, .. } => {
                 let partition = self.place(*partition);
                 let reader = self.consumer(event.node).0;
-                self.positions.insert((event.node, partition), Position { next: offset + 1, event: event.id });
+                self.positions
+                    .insert((event.node, partition), Position { next: offset.saturating_add(1), event: event.id });
                 let record = self.senders.get_mut(producer).map(|sender| sender.records.slot(*sequence));
                 if let Some(record) = record {
                     record.polls += 1;

@@ -27,7 +27,7 @@ impl<T: Clone + Default> Sparse<T> {
 
     /// All slots of all pages in order.
     pub fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
-        self.pages.iter().flat_map(|(page, slots)| (page * PAGE..).zip(slots))
+        self.pages.iter().flat_map(|(page, slots)| (0..PAGE).map(move |place| page * PAGE + place).zip(slots))
     }
 }
 

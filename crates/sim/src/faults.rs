@@ -155,6 +155,11 @@ impl Injector {
             self.without_effect(place, fault, cause, "its selectors matched no node".into());
             return;
         }
+        let many = first.len() > 1 || second.as_ref().is_some_and(|second| second.len() > 1);
+        if many && matches!(fault.kind, FaultKind::Hold { .. }) {
+            self.without_effect(place, fault, cause, "hold wants one node on each side, and there are several".into());
+            return;
+        }
         let names = |nodes: &[String]| nodes.iter().map(|name| Name::new(name)).collect::<Vec<_>>();
         let target = describe_target(&fault.kind, &first, second.as_deref());
         let kind = EventKind::FaultBegan {
@@ -168,11 +173,13 @@ impl Injector {
 
     fn apply(&self, place: usize, fault: &Fault, begun: EventId, first: &[Name], second: &[Name]) {
         let world = &self.0.world;
-        let up = |nodes: &[Name]| nodes.iter().copied().filter(|node| world.is_up(node.as_str())).collect::<Vec<_>>();
+        let up = |nodes: &[Name]| nodes.iter().copied().filter(|node| world.is_up(*node)).collect::<Vec<_>>();
         let healing = match &fault.kind {
             FaultKind::Crash { .. } => {
                 let hit = up(first);
-                hit.iter().for_each(|node| world.kill(node.as_str(), begun));
+                for node in &hit {
+                    world.kill(*node, begun);
+                }
                 Healing::Start(hit)
             }
             FaultKind::PowerLoss { keep, .. } => {
@@ -182,12 +189,16 @@ impl Injector {
                     scenario::Keep::All => host::sim::Keep::All,
                 };
                 let hit = up(first);
-                hit.iter().for_each(|node| world.power_loss(node.as_str(), begun, keep));
+                for node in &hit {
+                    world.power_loss(*node, begun, keep);
+                }
                 Healing::Start(hit)
             }
             FaultKind::Pause { .. } => {
                 let hit = up(first);
-                hit.iter().for_each(|node| world.pause(node.as_str(), begun));
+                for node in &hit {
+                    world.pause(*node, begun);
+                }
                 Healing::Resume(hit)
             }
             FaultKind::Partition { direction, .. } => {
@@ -211,13 +222,9 @@ impl Injector {
                 return;
             }
             FaultKind::Hold { api, nth, response, .. } => {
-                let rule = HoldRule {
-                    api: Name::new(api),
-                    response: *response,
-                    from: first.to_vec(),
-                    to: second.to_vec(),
-                    nth: u64::from(*nth),
-                };
+                // `from` asks and `to` answers: a held answer flows the other way.
+                let (from, to) = if *response { (second[0], first[0]) } else { (first[0], second[0]) };
+                let rule = HoldRule { api: Name::new(api), response: *response, from, to, nth: u64::from(*nth) };
                 world.hold(begun, rule);
                 Healing::Release
             }
@@ -244,10 +251,16 @@ impl Injector {
         };
         let ended = self.over(place, fault, active.begun, effect);
         match active.healing {
-            Healing::Start(nodes) => nodes.iter().for_each(|node| {
-                world.start(node.as_str(), ended);
-            }),
-            Healing::Resume(nodes) => nodes.iter().for_each(|node| world.resume(node.as_str(), ended)),
+            Healing::Start(nodes) => {
+                for node in nodes {
+                    world.start(node, ended);
+                }
+            }
+            Healing::Resume(nodes) => {
+                for node in nodes {
+                    world.resume(node, ended);
+                }
+            }
             Healing::Links => world.heal(active.begun),
             Healing::Release => world.release(active.begun),
         }

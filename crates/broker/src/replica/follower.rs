@@ -95,13 +95,14 @@ mod tests {
 
     #[test]
     fn a_follower_truncates_to_where_its_last_epoch_ends_at_the_leader() {
-        let leader = Epochs(vec![(0, 0), (2, 20)], 30);
+        let leader = Epochs(vec![(0, 0), (2, 20), (4, 30)], 35);
         // (follower, end after, questions)
         let cases = [
             (Epochs(vec![(0, 0)], 15), 15, 1),            // shorter than the leader: nothing to cut
             (Epochs(vec![(0, 0)], 25), 20, 1),            // wrote more in epoch 0 than survived
             (Epochs(vec![(0, 0), (2, 20)], 28), 28, 1),   // same epoch
-            (Epochs(vec![(0, 0), (1, 18)], 25), 18, 2),   // KIP-279: epoch 1 is unknown to the leader; iterate
+            (Epochs(vec![(0, 0), (1, 18)], 25), 18, 1),   // epoch 1 is unknown to the leader, 0 is known to both
+            (Epochs(vec![(0, 0), (1, 18), (3, 22)], 25), 18, 2), // KIP-279: iterate until both know the epoch
             (Epochs(vec![], 0), 0, 0),
         ];
         for (follower, end, questions) in cases {
@@ -114,7 +115,7 @@ mod tests {
         // KIP-279's scenario: B led epoch 2 alone from offset 10, C leads epoch 3 from 12 on without B's records.
         let leader = Epochs(vec![(1, 0), (3, 12)], 15);
         let follower = Epochs(vec![(1, 0), (2, 10)], 12);
-        assert_eq!(follow(follower.clone(), &leader, true), (10, 2));
+        assert_eq!(follow(follower.clone(), &leader, true), (10, 1));
         assert_eq!(follow(follower, &leader, false), (12, 1), "offsets 10 and 11 diverge");
     }
 

@@ -49,7 +49,13 @@ pub(crate) struct Completed {
 
 impl Completed {
     /// `aborted` is empty unless only committed records are wanted.
-    pub(crate) fn new(cause: EventId, bytes: Bytes, from: i64, check_crcs: bool, mut aborted: Vec<Aborted>) -> Completed {
+    pub(crate) fn new(
+        cause: EventId,
+        bytes: Bytes,
+        from: i64,
+        check_crcs: bool,
+        mut aborted: Vec<Aborted>,
+    ) -> Completed {
         aborted.sort_unstable_by(|left, right| right.cmp(left));
         let batches = batches(bytes);
         Completed {

@@ -98,7 +98,8 @@ impl Shared {
                 self.send(broker, kind, questions);
             }
         }
-        let is_unknown = |topic: &Name| self.network.with_metadata(|metadata| metadata.partition_count(*topic)).is_none();
+        let is_unknown =
+            |topic: &Name| self.network.with_metadata(|metadata| metadata.partition_count(*topic)).is_none();
         if leaderless || self.topics.borrow().iter().any(is_unknown) {
             self.network.request_refresh_once(self.last_notice.get());
         }
@@ -129,7 +130,8 @@ impl Shared {
             OffsetReset::Earliest => OffsetSpec::Earliest,
             OffsetReset::Latest | OffsetReset::None => OffsetSpec::Latest,
         };
-        let asked: Vec<_> = questions.iter().map(|question| (question.partition, question.leader_epoch, spec)).collect();
+        let asked: Vec<_> =
+            questions.iter().map(|question| (question.partition, question.leader_epoch, spec)).collect();
         list_offsets_request(&asked, self.config.isolation)
     }
 
@@ -173,13 +175,17 @@ impl Shared {
                 Ok(Reply { cause, .. }) | Err(Failure { cause, .. }) => *cause,
             });
             match result {
-                Ok(Reply { response: Some(Response::Fetch(response)), cause }) => self.fetched(questions, response, cause),
+                Ok(Reply { response: Some(Response::Fetch(response)), cause }) => {
+                    self.fetched(questions, response, cause)
+                }
                 Ok(Reply { response: Some(Response::OffsetForLeaderEpoch(response)), cause }) => {
                     self.epoch_ends(questions, &response, cause);
                 }
                 Ok(Reply { response: Some(response), cause }) => self.offsets_found(questions, &response, cause),
                 Ok(Reply { cause, .. }) | Err(Failure { cause, .. }) => {
-                    questions.into_iter().for_each(|question| self.failed(question, ErrorCode::NetworkException, cause));
+                    questions
+                        .into_iter()
+                        .for_each(|question| self.failed(question, ErrorCode::NetworkException, cause));
                 }
             }
         }
@@ -306,7 +312,9 @@ fn epoch_end_request(questions: &[Question]) -> Request {
         let name = question.partition.topic;
         match topics.iter_mut().find(|topic| topic.topic.as_str() == name.as_str()) {
             Some(topic) => topic.partitions.push(entry),
-            None => topics.push(OffsetForLeaderTopic::default().with_topic(topic_name(name)).with_partitions(vec![entry])),
+            None => {
+                topics.push(OffsetForLeaderTopic::default().with_topic(topic_name(name)).with_partitions(vec![entry]))
+            }
         }
     }
     OffsetForLeaderEpochRequest::default().with_replica_id(BrokerId(-1)).with_topics(topics).into()

@@ -151,7 +151,9 @@ impl PartitionState {
         let want = match (self.stage, self.position) {
             (Stage::Reset { .. }, _) => Want::Offset(self.policy),
             (Stage::Validate, Some(Position { epoch: Some(epoch), .. })) => Want::EpochEnd(epoch),
-            (Stage::Fetch, Some(position)) if !self.paused && self.completed.is_none() => Want::Records(position.offset),
+            (Stage::Fetch, Some(position)) if !self.paused && self.completed.is_none() => {
+                Want::Records(position.offset)
+            }
             _ => return None,
         };
         let Self { partition, generation, .. } = *self;

@@ -111,7 +111,8 @@ impl Network {
     /// Starts the metadata task. `client` is notified whenever a connection, an answer or the metadata changes.
     pub(crate) fn new(host: Host, config: ClientConfig, bootstrap: Vec<Address>, client: Rc<Notify>) -> Network {
         let entropy = RefCell::new(host.entropy("client network"));
-        let signals = Signals { changed: Notify::new(), client, refresh: Notify::new(), lost: Cell::new(false), entropy };
+        let signals =
+            Signals { changed: Notify::new(), client, refresh: Notify::new(), lost: Cell::new(false), entropy };
         let network = Network(Rc::new(Inner {
             config: Rc::new(config),
             metadata: RefCell::new(Metadata::new(bootstrap)),
@@ -257,7 +258,11 @@ impl Network {
                 Phase::Idle(_) => None,
             }
         };
-        nodes.into_iter().filter_map(|node| Some((rank(&node)?, node))).min_by_key(|(rank, _)| *rank).map(|(_, node)| node)
+        nodes
+            .into_iter()
+            .filter_map(|node| Some((rank(&node)?, node)))
+            .min_by_key(|(rank, _)| *rank)
+            .map(|(_, node)| node)
     }
 
     /// Ends all tasks and connections; calls that wait fail.

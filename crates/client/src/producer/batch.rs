@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 use trace::EventId;
 use wire::batch::{BatchBuilder, BatchHeader, HEADER_LENGTH};
 
-use super::sequences::{Place, ProducerIdentity};
+use super::sequences::Place;
 use super::{Delivery, RecordBody};
 use crate::network::Sent;
 use crate::origin::{ORIGIN_HEADER, write_origin};
@@ -25,14 +25,6 @@ pub(crate) struct Pending {
     pub(crate) sequence: u64,
     /// Who wants to be told.
     pub(crate) report: Option<oneshot::Sender<Delivery>>,
-}
-
-/// A request that carries a batch.
-pub(crate) struct Attempt {
-    /// The identity in the bytes that were sent; the batch may have been renumbered since.
-    pub(crate) identity: Option<ProducerIdentity>,
-    /// Whether the kernel has the request.
-    pub(crate) sent: Sent,
 }
 
 enum Body {
@@ -56,8 +48,8 @@ pub(crate) struct Batch {
     pub(crate) not_before: Time,
     /// Its sequence numbers, once it has some.
     pub(crate) place: Option<Place>,
-    /// The request it is in now.
-    pub(crate) attempt: Option<Attempt>,
+    /// Whether the kernel has the request that it is in now, if it is in one.
+    pub(crate) attempt: Option<Sent>,
     /// An attempt that may have put it into the log without our knowing.
     pub(crate) doubt: Option<EventId>,
     /// The last event that made it go out.
@@ -120,7 +112,14 @@ impl Batch {
     ///
     /// # Panics
     /// If the batch is closed.
-    pub(crate) fn append(&mut self, record: &RecordBody, pending: Pending, wall: i64, client: trace::Name, scratch: &mut String) {
+    pub(crate) fn append(
+        &mut self,
+        record: &RecordBody,
+        pending: Pending,
+        wall: i64,
+        client: trace::Name,
+        scratch: &mut String,
+    ) {
         let Body::Open(builder) = &mut self.body else { panic!("appended to a closed batch") };
         write_origin(scratch, client, pending.sequence);
         let origin = (ORIGIN_HEADER, Some(scratch.as_bytes()));
@@ -165,7 +164,7 @@ impl Batch {
 
     /// The attempt that may have put it into the log: an earlier one in doubt, or one still under way.
     pub(crate) fn doubt(&self) -> Option<EventId> {
-        let under_way = self.attempt.as_ref().map(|attempt| attempt.sent.get().unwrap_or(self.cause));
+        let under_way = self.attempt.as_ref().map(|attempt| attempt.get().unwrap_or(self.cause));
         under_way.or(self.doubt)
     }
 }
@@ -184,6 +183,7 @@ fn renumbered(batch: &[u8], place: Place) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sequences::ProducerIdentity;
     use super::*;
     use trace::Name;
     use wire::batch::{records, verify_crc};
@@ -215,7 +215,8 @@ mod tests {
     #[test]
     fn every_record_carries_its_origin() {
         let bytes = batch(2).close();
-        let origins: Vec<Bytes> = records(&bytes).unwrap().iter().map(|record| record.headers[0].1.clone().unwrap()).collect();
+        let origins: Vec<Bytes> =
+            records(&bytes).unwrap().iter().map(|record| record.headers[0].1.clone().unwrap()).collect();
         assert_eq!(origins, [&b"p-0/0"[..], b"p-0/1"]);
     }
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use host::Time;
 use trace::{EventId, Name, Partition};
 
-use super::batch::{Attempt, Batch, BatchId, Pending, record_size};
+use super::batch::{Batch, BatchId, Pending, record_size};
 use super::sequences::{ProducerIdentity, Sequences};
 use super::{Outcome, RecordBody};
 use crate::config::ProducerConfig;
@@ -225,22 +225,22 @@ impl ProducerCore {
     }
 
     /// A producer id was given.
-    pub(crate) fn identify(&mut self, identity: ProducerIdentity) {
+    pub(crate) fn identify(&mut self, identity: ProducerIdentity) -> Effects {
         self.identity = Some(identity);
-        self.renumber(identity);
+        self.renumber(identity)
     }
 
     /// Settles sequence gaps before anything is sent. Returns the new identity if the epoch was bumped.
     ///
     /// An idempotent producer without a transactional id bumps by itself, as Kafka's does: nobody else has its id (KIP-360).
-    pub(crate) fn bump_epoch_if_needed(&mut self) -> Option<ProducerIdentity> {
+    pub(crate) fn bump_epoch_if_needed(&mut self) -> Option<(ProducerIdentity, Effects)> {
         let current = self.identity?;
         for (place, queue) in self.queues.iter_mut().enumerate() {
             if queue.undecided.is_empty() && !queue.sequences.settle() {
                 self.to_renumber.insert(place);
             }
         }
-        if self.to_renumber.is_empty() {
+        if !self.to_renumber.iter().any(|place| self.queues[*place].on_the_wire == 0) {
             return None;
         }
         let Some(epoch) = current.epoch.checked_add(1) else {
@@ -250,13 +250,27 @@ impl ProducerCore {
         };
         let bumped = ProducerIdentity { epoch, ..current };
         self.identity = Some(bumped);
-        self.renumber(bumped);
-        Some(bumped)
+        Some((bumped, self.renumber(bumped)))
     }
 
-    /// Numbers the undecided batches of the partitions that asked for it from 0 again.
-    fn renumber(&mut self, identity: ProducerIdentity) {
+    /// Numbers the undecided batches of the partitions that asked for it from 0 again, once all their answers are in.
+    ///
+    /// A batch in doubt is given up instead. Kafka's producer sends it again, although the first copy may still be on its way
+    /// under the old number, and then is in the log twice: no broker could tell.
+    fn renumber(&mut self, identity: ProducerIdentity) -> Effects {
+        let mut effects = Effects::default();
         for place in std::mem::take(&mut self.to_renumber) {
+            if self.queues[place].on_the_wire > 0 {
+                self.to_renumber.insert(place);
+                continue;
+            }
+            for id in self.queues[place].undecided.clone() {
+                let (doubt, cause) = (self.batches[&id].doubt, self.batches[&id].cause);
+                if let Some(doubt) = doubt {
+                    let error = Name::new("IN_DOUBT_AT_EPOCH_BUMP");
+                    self.decide(id, |_| Outcome::Unknown { error }, doubt.max(cause), &mut effects);
+                }
+            }
             let queue = &mut self.queues[place];
             queue.sequences.start_over(identity);
             for id in &queue.undecided {
@@ -265,6 +279,7 @@ impl ProducerCore {
                 batch.renumber(numbers);
             }
         }
+        effects
     }
 
     /// The next request that can go out, if any. Call it until there is none.
@@ -302,8 +317,7 @@ impl ProducerCore {
     pub(crate) fn on_the_wire(&mut self, request: RequestId, sent: &Sent) {
         for (_, id) in self.requests.get(&request).into_iter().flatten() {
             if let Some(batch) = self.batches.get_mut(id) {
-                let identity = batch.place.map(|place| place.identity);
-                batch.attempt = Some(Attempt { identity, sent: sent.clone() });
+                batch.attempt = Some(sent.clone());
             }
         }
     }
@@ -325,8 +339,7 @@ impl ProducerCore {
             batch.place = Some(queue.sequences.assign(batch.count()));
             queue.undecided.push(id);
         }
-        let identity = batch.place.map(|place| place.identity);
-        batch.attempt = Some(Attempt { identity, sent: Sent::default() });
+        batch.attempt = Some(Sent::default());
         batch
     }
 
@@ -341,7 +354,7 @@ impl ProducerCore {
         let queue = &self.queues[place];
         let id = *queue.waiting.front()?;
         let is_muted = self.config.max_in_flight == 1 && queue.on_the_wire > 0;
-        if is_muted || self.needs_identity() {
+        if is_muted || self.needs_identity() || self.to_renumber.contains(&place) {
             return None;
         }
         let Some(identity) = self.identity else { return Some(id) };
@@ -351,7 +364,10 @@ impl ProducerCore {
         } else {
             // Nothing new while numbers of another epoch are undecided, or the fate of earlier numbers is unknown.
             let is_stale = queue.sequences.is_stale(identity) && !queue.undecided.is_empty();
-            let fits_window = queue.undecided.len() < REMEMBERED_BATCHES;
+            // A broker that knows nothing of a producer takes any first number, so that a second batch could overtake a first
+            // one that was refused: the first of all goes alone.
+            let window = if queue.sequences.has_begun() { REMEMBERED_BATCHES } else { 1 };
+            let fits_window = queue.undecided.len() < window;
             !is_stale && fits_window && queue.sequences.unresolved().is_none()
         };
         may_go.then_some(id)

@@ -436,7 +436,8 @@ impl Shared {
     }
 
     fn emit_sent(&self, cause: EventId, partition: Partition, sequence: u64, key: u32, body: &RecordBody) -> EventId {
-        let readable = |bytes: &Option<Bytes>| String::from_utf8_lossy(bytes.as_deref().unwrap_or_default()).into_owned();
+        let readable =
+            |bytes: &Option<Bytes>| String::from_utf8_lossy(bytes.as_deref().unwrap_or_default()).into_owned();
         let text = self.host.wants_text().then(|| {
             let timestamp = self.host.wall();
             Box::new(RecordText { key: readable(&body.key), value: readable(&body.value), timestamp })

@@ -60,8 +60,10 @@ impl Log {
             if let Some((_, _, offset)) = state.batches.iter().find(known) {
                 return Ok(*offset);
             }
+            // A broker that knows nothing of a producer takes any first number, as Kafka's does.
+            let is_unknown = !self.producers.contains_key(&header.producer_id);
             let expected = state.batches.back().map_or(0, |(_, last, _)| increment_sequence(*last, 1));
-            if header.base_sequence != expected {
+            if header.base_sequence != expected && !is_unknown {
                 return Err(ErrorCode::OutOfOrderSequenceNumber);
             }
         }
@@ -96,7 +98,7 @@ struct Link {
 pub(super) struct Model {
     pub(super) core: ProducerCore,
     pub(super) now: Time,
-    /// Whether brokers keep producer state.
+    /// Who leads all partitions.
     pub(super) leader: i32,
     logs: BTreeMap<Partition, Log>,
     links: BTreeMap<i32, Link>,
@@ -177,10 +179,13 @@ impl Model {
     pub(super) fn run_sender(&mut self) {
         let expired = self.core.expire(self.now);
         self.tell(expired);
-        self.core.bump_epoch_if_needed();
+        if let Some((_, effects)) = self.core.bump_epoch_if_needed() {
+            self.tell(effects);
+        }
         if self.core.needs_identity() {
             self.ids_given += 1;
-            self.core.identify(ProducerIdentity { id: self.ids_given, epoch: 0 });
+            let effects = self.core.identify(ProducerIdentity { id: self.ids_given, epoch: 0 });
+            self.tell(effects);
         }
         loop {
             let view = View { leader: self.leader, links: &self.links, max_in_flight: self.core.config.max_in_flight };
@@ -258,6 +263,12 @@ impl Model {
         self.now += Duration::from_millis(millis);
     }
 
+    /// A first record is acknowledged in every partition, so that several requests may be in flight.
+    pub(super) fn warm_up(&mut self) {
+        (0..PARTITIONS).for_each(|index| self.send(index));
+        self.settle();
+    }
+
     /// Everything works from now on, until every record has its outcome.
     pub(super) fn settle(&mut self) {
         for _ in 0..2_000 {
@@ -318,7 +329,11 @@ impl Model {
             assert!(!idempotent || copies <= 1, "record {sequence} is there {copies} times");
         }
         for index in 0..PARTITIONS {
-            assert!(!idempotent || self.log(index).is_sorted(), "partition {index} out of order: {:?}", self.log(index));
+            assert!(
+                !idempotent || self.log(index).is_sorted(),
+                "partition {index} out of order: {:?}",
+                self.log(index)
+            );
         }
     }
 }

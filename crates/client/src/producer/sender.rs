@@ -100,10 +100,13 @@ impl Shared {
     /// KIP-951: an error says who leads now.
     fn learn_leaders(&self, response: &ProduceResponse) {
         for topic in &response.responses {
-            for partition in topic.partition_responses.iter().filter(|partition| partition.current_leader.leader_id.0 >= 0) {
+            for partition in
+                topic.partition_responses.iter().filter(|partition| partition.current_leader.leader_id.0 >= 0)
+            {
                 let leader = &partition.current_leader;
                 let named = Partition::new(topic.name.as_str(), partition.index);
-                self.network.with_metadata(|metadata| metadata.learn_leader(named, leader.leader_id.0, leader.leader_epoch));
+                self.network
+                    .with_metadata(|metadata| metadata.learn_leader(named, leader.leader_id.0, leader.leader_epoch));
             }
         }
     }
@@ -118,10 +121,10 @@ impl Shared {
             && ErrorCode::from_code(response.error_code).is_none()
         {
             let identity = ProducerIdentity { id: response.producer_id.0, epoch: response.producer_epoch };
-            self.core.borrow_mut().identify(identity);
+            let given_up = self.core.borrow_mut().identify(identity);
             self.identifying.set(Identifying::Idle { not_before: Time::ZERO, failures: 0 });
             self.emit_identity(cause, identity);
-            return;
+            return self.apply(given_up);
         }
         let Identifying::Asked { failures } = self.identifying.get() else { panic!("an answer to no question") };
         let wait = self.network.config().retry().after(failures + 1, self.network.random());
@@ -140,8 +143,9 @@ impl Shared {
         let expired = self.core.borrow_mut().expire(now);
         self.apply(expired);
         let bumped = self.core.borrow_mut().bump_epoch_if_needed();
-        if let Some(identity) = bumped {
+        if let Some((identity, given_up)) = bumped {
             self.emit_identity(self.last_notice.get(), identity);
+            self.apply(given_up);
         }
         let identity_due = self.ask_for_identity(now);
         let view = View { network: &self.network, max_in_flight: self.config.max_in_flight };
@@ -207,9 +211,7 @@ impl Shared {
             match topics.iter_mut().find(|topic| topic.name.as_str() == partition.topic.as_str()) {
                 Some(topic) => topic.partition_data.push(data),
                 None => topics.push(
-                    TopicProduceData::default()
-                        .with_name(topic_name(partition.topic))
-                        .with_partition_data(vec![data]),
+                    TopicProduceData::default().with_name(topic_name(partition.topic)).with_partition_data(vec![data]),
                 ),
             }
         }
@@ -229,12 +231,13 @@ impl Shared {
 fn answers(response: &ProduceResponse) -> Vec<Answer> {
     let of_topic = |topic: &wire::kafka::messages::produce_response::TopicProduceResponse| {
         let name = trace::Name::new(topic.name.as_str());
-        let of_partition = move |partition: &wire::kafka::messages::produce_response::PartitionProduceResponse| Answer {
-            partition: Partition { topic: name, index: partition.index },
-            error: ErrorCode::from_code(partition.error_code),
-            base_offset: partition.base_offset,
-            log_start: partition.log_start_offset,
-        };
+        let of_partition =
+            move |partition: &wire::kafka::messages::produce_response::PartitionProduceResponse| Answer {
+                partition: Partition { topic: name, index: partition.index },
+                error: ErrorCode::from_code(partition.error_code),
+                base_offset: partition.base_offset,
+                log_start: partition.log_start_offset,
+            };
         topic.partition_responses.iter().map(of_partition).collect::<Vec<_>>()
     };
     response.responses.iter().flat_map(of_topic).collect()

@@ -77,12 +77,20 @@ impl Sequences {
 
     /// A batch was acknowledged.
     pub(crate) fn acknowledge(&mut self, place: Place) {
-        // Two leaders may answer out of order. Numbers wrap, so "later" means less than half the circle ahead.
-        let ahead = place.last().wrapping_sub(self.last_acked) & i32::MAX;
-        let is_later = self.last_acked == -1 || ahead < 1 << 30;
-        if Some(place.identity) == self.identity && is_later {
+        // Two leaders may answer out of order.
+        if Some(place.identity) == self.identity && !self.is_behind(place.last()) {
             self.last_acked = place.last();
         }
+    }
+
+    /// Whether something with this number or a later one was acknowledged. Numbers wrap: "later" is less than half the circle ahead.
+    fn is_behind(&self, number: i32) -> bool {
+        self.last_acked != -1 && (self.last_acked.wrapping_sub(number) & i32::MAX) < 1 << 30
+    }
+
+    /// Whether something was acknowledged under this identity.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.last_acked != -1
     }
 
     /// Whether a batch with this first number follows directly on what was acknowledged.
@@ -126,6 +134,15 @@ mod tests {
         assert!(sequences.is_next(0));
         sequences.acknowledge(Place { identity: IDENTITY, base: 0, records: 3 });
         assert!(sequences.is_next(3) && !sequences.is_next(0));
+    }
+
+    #[test]
+    fn a_late_acknowledgement_of_an_earlier_batch_changes_nothing() {
+        let mut sequences = sequences();
+        let (first, second) = (sequences.assign(2), sequences.assign(2));
+        sequences.acknowledge(second);
+        sequences.acknowledge(first);
+        assert!(sequences.is_next(4) && sequences.is_behind(first.base) && !sequences.is_behind(4));
     }
 
     #[test]

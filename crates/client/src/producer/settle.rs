@@ -7,7 +7,6 @@ use wire::kafka::ErrorCode;
 use super::Outcome;
 use super::batch::BatchId;
 use super::core::{Effects, ProducerCore, RequestId};
-use super::sequences::ProducerIdentity;
 
 /// A broker's answer for one partition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,8 +26,6 @@ pub(crate) struct Answer {
 struct Failed {
     error: ErrorCode,
     log_start: i64,
-    /// The identity under which it was sent.
-    identity: Option<ProducerIdentity>,
     cause: EventId,
 }
 
@@ -110,14 +107,9 @@ impl ProducerCore {
     fn acknowledge(&mut self, id: BatchId, answer: Answer, cause: EventId, effects: &mut Effects) {
         // A batch that was given up meanwhile has its outcome.
         let Some(batch) = self.batches.get_mut(&id) else { return };
-        let sent_as = batch.attempt.take().and_then(|attempt| attempt.identity);
+        batch.attempt = None;
         if let Some(place) = batch.place {
-            if sent_as == Some(place.identity) {
-                self.queues[batch.queue].sequences.acknowledge(place);
-            } else {
-                // It went in under its old number. Its new one will never be in the log: the others close the gap.
-                self.to_renumber.insert(batch.queue);
-            }
+            self.queues[batch.queue].sequences.acknowledge(place);
         }
         let base = answer.base_offset;
         let offset = move |delta| if base < 0 { -1 } else { base + delta };
@@ -135,31 +127,22 @@ impl ProducerCore {
         effects: &mut Effects,
     ) {
         let Some(batch) = self.batches.get_mut(&id) else { return };
-        let identity = batch.attempt.take().and_then(|attempt| attempt.identity);
+        batch.attempt = None;
         batch.doubt = sent.or(batch.doubt);
-        let failed = Failed { error: ErrorCode::NetworkException, log_start: -1, identity, cause };
+        let failed = Failed { error: ErrorCode::NetworkException, log_start: -1, cause };
         self.retry_or_fail(now, id, failed, random, effects);
     }
 
-    fn refuse(
-        &mut self,
-        now: Time,
-        id: BatchId,
-        answer: Answer,
-        cause: EventId,
-        random: u64,
-        effects: &mut Effects,
-    ) {
+    fn refuse(&mut self, now: Time, id: BatchId, answer: Answer, cause: EventId, random: u64, effects: &mut Effects) {
         if shows_stale_metadata(answer.error) {
             effects.stale_metadata = Some(cause);
         }
         let Some(batch) = self.batches.get_mut(&id) else { return };
         let attempt = batch.attempt.take();
-        let identity = attempt.as_ref().and_then(|attempt| attempt.identity);
         if !surely_not_appended(answer.error) {
-            batch.doubt = attempt.and_then(|attempt| attempt.sent.get()).or(Some(cause));
+            batch.doubt = attempt.and_then(|sent| sent.get()).or(Some(cause));
         }
-        let failed = Failed { error: answer.error, log_start: answer.log_start, identity, cause };
+        let failed = Failed { error: answer.error, log_start: answer.log_start, cause };
         self.retry_or_fail(now, id, failed, random, effects);
     }
 
@@ -177,14 +160,6 @@ impl ProducerCore {
     fn may_retry(&mut self, id: BatchId, failed: Failed) -> bool {
         let batch = &self.batches[&id];
         let Some(place) = batch.place else { return failed.error.retriable() };
-        let is_sequence_error = matches!(
-            failed.error,
-            ErrorCode::OutOfOrderSequenceNumber | ErrorCode::UnknownProducerId | ErrorCode::InvalidProducerEpoch
-        );
-        if is_sequence_error && failed.identity != Some(place.identity) {
-            // The answer is about numbers that the batch no longer has.
-            return true;
-        }
         let sequences = &self.queues[batch.queue].sequences;
         match failed.error {
             // Without the log start one cannot tell why the broker forgot us: ask again (KIP-360).

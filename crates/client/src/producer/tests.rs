@@ -6,10 +6,14 @@ use wire::kafka::ErrorCode;
 
 use super::Outcome;
 use super::model::{Injected, Model, PARTITIONS, config};
+use super::sequences::ProducerIdentity;
 use crate::config::ProducerConfig;
 
+/// A model in which records 0 and 1 are in the log of partitions 0 and 1.
 fn model() -> Model {
-    Model::new(config(true))
+    let mut model = Model::new(config(true));
+    model.warm_up();
+    model
 }
 
 /// Sends records to partition 0, each in a batch of its own.
@@ -37,7 +41,7 @@ fn a_refused_batch_is_retried_before_its_successors() {
     model.process(0, None);
     (0..3).for_each(|_| model.receive(0, 200));
     model.settle();
-    assert_eq!(model.log(0), [0, 1, 2]);
+    assert_eq!(model.log(0), [0, 2, 3, 4]);
     model.check(true);
 }
 
@@ -49,8 +53,8 @@ fn a_lost_acknowledgement_leads_to_no_duplicate() {
     model.process(0, None);
     model.break_link(0, false, 200);
     model.settle();
-    assert_eq!(model.log(0), [0, 1]);
-    assert_eq!(model.outcome(1), Outcome::Acked { offset: 1 });
+    assert_eq!(model.log(0), [0, 2, 3]);
+    assert_eq!(model.outcome(3), Outcome::Acked { offset: 2 });
 }
 
 #[test]
@@ -72,8 +76,8 @@ fn a_batch_that_was_never_sent_fails_and_one_that_was_is_unknown() {
     model.advance(10_000);
     model.run_sender();
     let error = Name::new("DELIVERY_TIMEOUT");
-    assert_eq!(model.outcome(0), Outcome::Unknown { error });
-    assert_eq!(model.outcome(5), Outcome::Failed { error }, "five requests at most are in flight");
+    assert_eq!(model.outcome(2), Outcome::Unknown { error });
+    assert_eq!(model.outcome(7), Outcome::Failed { error }, "five requests at most are in flight");
 }
 
 #[test]
@@ -82,8 +86,8 @@ fn a_batch_refused_for_good_bumps_the_epoch_for_its_successors() {
     send_batches(&mut model, 3);
     model.process(0, refuse(ErrorCode::MessageTooLarge));
     model.settle();
-    assert!(matches!(model.outcome(0), Outcome::Failed { .. }));
-    assert_eq!(model.log(0), [1, 2]);
+    assert!(matches!(model.outcome(2), Outcome::Failed { .. }));
+    assert_eq!(model.log(0), [0, 3, 4]);
     assert_eq!(model.core.identity.unwrap().epoch, 1);
     model.check(true);
 }
@@ -98,8 +102,8 @@ fn an_unknown_server_error_after_the_append_duplicates_nothing() {
     model.run_sender();
     model.break_link(0, false, 200);
     model.settle();
-    assert!(matches!(model.outcome(0), Outcome::Unknown { .. }), "nobody knows (KAFKA-14034)");
-    assert_eq!(model.log(0), [0, 1, 2]);
+    assert!(matches!(model.outcome(2), Outcome::Unknown { .. }), "nobody knows (KAFKA-14034)");
+    assert_eq!(model.log(0), [0, 2, 3, 4]);
     assert_eq!(model.core.identity.unwrap().epoch, 0, "the sequence goes on: nothing was renumbered");
 }
 
@@ -112,7 +116,7 @@ fn a_gap_left_by_an_unclean_election_is_closed_by_a_new_epoch() {
     model.truncate(0, 1);
     send_batches(&mut model, 2);
     model.settle();
-    assert_eq!(model.log(0), [0, 2, 3]);
+    assert_eq!(model.log(0), [0, 2, 4, 5]);
     assert_eq!(model.core.identity.unwrap().epoch, 1);
 }
 
@@ -125,24 +129,37 @@ fn an_expired_batch_in_doubt_holds_back_new_ones_until_it_is_settled() {
     model.break_link(0, false, 200);
     model.advance(1_000);
     model.run_sender();
-    assert!(matches!(model.outcome(0), Outcome::Unknown { .. }));
+    assert!(matches!(model.outcome(2), Outcome::Unknown { .. }));
+    send_batches(&mut model, 1);
     model.settle();
-    assert_eq!(model.log(0), [1], "its successor closed the gap under a new epoch");
+    assert!(matches!(model.outcome(3), Outcome::Unknown { .. }), "it may be on its way, too");
+    assert_eq!(model.log(0), [0, 4], "what was never sent closes the gap under a new epoch");
     assert_eq!(model.core.identity.unwrap().epoch, 1);
+}
+
+#[test]
+fn the_first_batch_of_all_goes_alone() {
+    let mut model = Model::new(config(true));
+    send_batches(&mut model, 2);
+    model.process(0, refuse(ErrorCode::NotEnoughReplicas));
+    model.process(0, None);
+    model.settle();
+    assert_eq!(model.log(0), [0, 1]);
+    model.check(true);
 }
 
 #[test]
 fn exhausted_epochs_lead_to_a_new_producer_id() {
     let mut model = model();
-    let identity = model.core.identity.as_mut().unwrap();
-    identity.epoch = i16::MAX;
-    let before = *identity;
+    let before = ProducerIdentity { epoch: i16::MAX, ..model.core.identity.unwrap() };
+    model.core.identity = Some(before);
+    model.warm_up();
     send_batches(&mut model, 2);
     model.process(0, refuse(ErrorCode::MessageTooLarge));
     model.settle();
     let after = model.core.identity.unwrap();
     assert_eq!((after.epoch, after.id != before.id), (0, true));
-    assert_eq!(model.log(0), [1]);
+    assert_eq!(model.log(0), [0, 2, 5]);
 }
 
 #[test]

@@ -195,15 +195,18 @@ fn root(name: Name) -> impl Future<Output = ()> + 'static {
     async move {
         let Some(process) = process else { return std::future::pending().await };
         let starter = process.clone();
-        Guarded::new(process, Box::pin(async move {
-            let Some(boot) = starter.node.boot.borrow().clone() else { return };
-            let main = starter.clone();
-            drop(starter.spawn(Box::pin(async move {
-                boot(Host::simulated(super::SimHost(main.clone()))).await;
-                main.stop(main.started, StopReason::Exit);
-            })));
-            starter.start_spawned().await;
-        }))
+        Guarded::new(
+            process,
+            Box::pin(async move {
+                let Some(boot) = starter.node.boot.borrow().clone() else { return };
+                let main = starter.clone();
+                drop(starter.spawn(Box::pin(async move {
+                    boot(Host::simulated(super::SimHost(main.clone()))).await;
+                    main.stop(main.started, StopReason::Exit);
+                })));
+                starter.start_spawned().await;
+            }),
+        )
         .await;
     }
 }

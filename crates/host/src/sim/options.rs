@@ -144,4 +144,3 @@ pub struct Panic {
     /// Message and place.
     pub message: String,
 }
-

@@ -55,10 +55,7 @@ async fn in_runtime<T: 'static>(
     result
 }
 
-async fn run_main<T: 'static>(
-    inner: &Rc<Inner>,
-    main: impl FnOnce(World) -> LocalBoxFuture<T>,
-) -> Result<T, String> {
+async fn run_main<T: 'static>(inner: &Rc<Inner>, main: impl FnOnce(World) -> LocalBoxFuture<T>) -> Result<T, String> {
     let mut main = catch(|| main(World(inner.clone())))?;
     poll_fn(|cx| {
         inner.failure.set_waker(cx.waker());

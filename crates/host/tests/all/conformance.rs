@@ -1,1 +1,318 @@
-//! To be written.
+//! What simulated and real hosts promise alike: each body runs on both.
+
+use std::cell::RefCell;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use host::real::{Addresses, End, NodeOptions, NodeThread, SharedRecorder};
+use host::{Address, CloseReason, ConnectFailure, Connection, Host, LocalBoxFuture, Open, Time};
+use rand::Rng;
+use trace::{EventKind, Mode, Name, StopReason};
+
+use crate::support::*;
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A directory that is removed in the end.
+struct Directory(std::path::PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Directory {
+        let directory = std::env::temp_dir().join(format!("odradek-host-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&directory);
+        Directory(directory)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn real_options(directory: &Directory, addresses: Addresses, recorder: &SharedRecorder) -> NodeOptions {
+    NodeOptions {
+        name: Name::new("server"),
+        incarnation: 0,
+        data: directory.0.clone(),
+        addresses: Arc::new(addresses),
+        recorder: Some(recorder.clone()),
+        seed: Some(1),
+    }
+}
+
+/// Runs `body` as the main function of a node called `server`, on both hosts; PORT is free to listen on.
+fn conform<F: Future<Output = ()> + 'static>(name: &str, body: impl Fn(Host) -> F + Clone + Send + 'static) {
+    let simulated = body.clone();
+    simulate(|world| async move {
+        node(&world, "server", move |host| simulated(host));
+        world.sleep(100 * SECOND).await;
+        check_events(&events(&world), "simulated");
+    });
+    let (directory, recorder) = (Directory::new(name), SharedRecorder::new(Mode::None));
+    let address = (server(), ([127, 0, 0, 1], free_port()).into());
+    let options = real_options(&directory, Addresses::from([address]), &recorder);
+    let thread = NodeThread::start(options, move |host| -> LocalBoxFuture<()> { Box::pin(body(host)) }).unwrap();
+    assert_eq!(thread.join(), End::Exited, "on the real host");
+    let mut events = Vec::new();
+    recorder.take_events(&mut events);
+    check_events(&events, "real");
+}
+
+/// The node ran to its end, and every cause came before.
+fn check_events(events: &[trace::Event], host: &str) {
+    let panics = events.iter().find(|event| matches!(event.kind, EventKind::NodePanicked { .. }));
+    assert_eq!(panics, None, "on the {host} host");
+    let exit = EventKind::NodeStopped { reason: StopReason::Exit };
+    assert_eq!(events.iter().filter(|event| event.kind == exit).count(), 1, "on the {host} host");
+    assert!(events.iter().all(|event| event.cause < event.id), "on the {host} host");
+}
+
+/// A connection of the node to itself: its connecting and its accepting end.
+async fn both_ends(host: &Host) -> (Connection, Connection) {
+    let listener = host.listen(PORT, FRAMING).await.unwrap();
+    let near = host.connect(server(), FRAMING, ROOT).await.ok().unwrap();
+    (near, listener.accept().await)
+}
+
+#[test]
+fn identity_clock_and_entropy() {
+    conform("identity", |host| async move {
+        assert_eq!((host.name().as_str(), host.incarnation()), ("server", 0));
+        let before = host.now();
+        host.sleep(Duration::from_millis(20)).await;
+        assert!(host.now() >= before + Duration::from_millis(20));
+        assert!(before > Time::ZERO);
+        host.sleep_until(Time::ZERO).await;
+        assert!(host.wall() > 1_600_000_000_000);
+        assert_eq!(host.entropy("a").next_u64(), host.entropy("a").next_u64());
+        assert_ne!(host.entropy("a").next_u64(), host.entropy("b").next_u64());
+    });
+}
+
+#[test]
+fn tasks_timeouts_and_cancellation() {
+    conform("tasks", |host| async move {
+        let log = Rc::new(RefCell::new(Vec::new()));
+        let say = |what: &'static str, after: u64| {
+            let (host, log) = (host.clone(), log.clone());
+            async move {
+                host.sleep(Duration::from_millis(after)).await;
+                log.borrow_mut().push(what);
+            }
+        };
+        host.spawn("late", say("late", 60));
+        host.spawn("early", say("early", 20));
+        host.spawn("never", say("never", 40)).cancel();
+        assert!(host.timeout(Duration::from_millis(1), say("neither", 30)).await.is_err());
+        assert_eq!(host.timeout(Duration::ZERO, async { 7 }).await, Ok(7));
+        host.yield_now().await;
+        host.sleep(Duration::from_millis(120)).await;
+        assert_eq!(*log.borrow(), ["early", "late"]);
+    });
+}
+
+#[test]
+fn frames_flow_both_ways_in_order() {
+    conform("frames", |host| async move {
+        let (mut near, mut far) = both_ends(&host).await;
+        assert_eq!(near.peer.as_str(), "server");
+        for n in 0..100 {
+            near.sender.send(ROOT, frame(b'a', n, &vec![n as u8; n as usize * 100])).await.unwrap();
+        }
+        for n in 0..100 {
+            let request = far.receiver.next().await.unwrap();
+            assert_eq!(request.bytes, frame(b'a', n, &vec![n as u8; n as usize * 100]));
+            far.sender.send(request.cause, frame(0, n, b"")).await.unwrap();
+        }
+        for n in 0..100 {
+            assert_eq!(number(&near.receiver.next().await.unwrap().bytes), n);
+        }
+    });
+}
+
+#[test]
+fn back_pressure_holds_a_sender_up_until_the_receiver_reads() {
+    conform("pressure", |host| async move {
+        let (near, mut far) = both_ends(&host).await;
+        let sending = async {
+            for n in 0..100 {
+                near.sender.send(ROOT, frame(b'a', n, &[0; 1 << 20])).await.unwrap();
+            }
+        };
+        assert!(host.timeout(Duration::from_millis(500), sending).await.is_err());
+        assert_eq!(number(&far.receiver.next().await.unwrap().bytes), 0);
+        assert_eq!(number(&far.receiver.next().await.unwrap().bytes), 1, "a cancelled send leaves no half frame");
+    });
+}
+
+#[test]
+fn closing_ends_the_peer_after_what_was_sent() {
+    conform("closing", |host| async move {
+        let (near, mut far) = both_ends(&host).await;
+        near.sender.send(ROOT, frame(b'a', 1, b"")).await.unwrap();
+        drop(near);
+        assert_eq!(number(&far.receiver.next().await.unwrap().bytes), 1);
+        assert_eq!(far.receiver.next().await.unwrap_err(), CloseReason::PeerClosed);
+        assert_eq!(far.receiver.next().await.unwrap_err(), CloseReason::PeerClosed);
+    });
+}
+
+#[test]
+fn half_closing_leaves_the_other_direction_open() {
+    conform("half-closing", |host| async move {
+        let (mut near, mut far) = both_ends(&host).await;
+        near.sender.close();
+        assert_eq!(near.sender.send(ROOT, frame(b'a', 1, b"")).await, Err(CloseReason::Closed));
+        assert_eq!(far.receiver.next().await.unwrap_err(), CloseReason::PeerClosed);
+        far.sender.send(ROOT, frame(b'a', 2, b"")).await.unwrap();
+        assert_eq!(number(&near.receiver.next().await.unwrap().bytes), 2);
+    });
+}
+
+#[test]
+fn connecting_to_nobody_fails() {
+    conform("nobody", |host| async move {
+        assert_eq!(host.connect(server(), FRAMING, ROOT).await.err(), Some(ConnectFailure::Refused));
+        let nowhere = Address::new("no-such-node.invalid", 1);
+        assert_eq!(host.connect(nowhere, FRAMING, ROOT).await.err(), Some(ConnectFailure::Unknown));
+        let listener = host.listen(PORT, FRAMING).await.unwrap();
+        assert_eq!(host.listen(PORT, FRAMING).await.err().map(|error| error.kind()), Some(ErrorKind::AddrInUse));
+        drop(listener);
+        host.listen(PORT, FRAMING).await.unwrap();
+    });
+}
+
+#[test]
+fn files_are_written_read_and_cut() {
+    conform("files", |host| async move {
+        let disk = host.disk();
+        disk.admit(100).await;
+        assert_eq!(disk.open("a", Open::Existing).err().map(|error| error.kind()), Some(ErrorKind::NotFound));
+        let file = disk.open("a", Open::New).unwrap();
+        assert_eq!(disk.open("a", Open::New).err().map(|error| error.kind()), Some(ErrorKind::AlreadyExists));
+        assert_eq!(file.append(b"hello ").unwrap(), 0);
+        assert_eq!(disk.open("a", Open::Create).unwrap().append(b"world").unwrap(), 6);
+        assert_eq!(file.len(), 11);
+        assert_eq!(file.read_at(6, 100).unwrap(), "world");
+        assert_eq!(file.read_at(100, 1).unwrap(), "");
+        file.write_at(0, b"HELLO").unwrap();
+        file.write_at(13, b"!").unwrap();
+        assert_eq!(disk.read("a").unwrap(), b"HELLO world\0\0!");
+        file.set_len(5).unwrap();
+        file.set_len(7).unwrap();
+        file.sync().await.unwrap();
+        assert_eq!(disk.read("a").unwrap(), b"HELLO\0\0");
+        assert!(disk.free_space() > 0);
+    });
+}
+
+#[test]
+fn directories_are_listed_renamed_and_deleted() {
+    conform("directories", |host| async move {
+        let disk = host.disk();
+        disk.create_dir_all("logs/orders-0").unwrap();
+        disk.create_dir_all("logs/orders-0").unwrap();
+        disk.open("logs/orders-0/2.log", Open::Create).unwrap();
+        disk.open("logs/orders-0/10.log", Open::Create).unwrap().append(b"x").unwrap();
+        let names = |dir: &str| -> Vec<(String, bool)> {
+            disk.list(dir).unwrap().into_iter().map(|entry| (entry.name, entry.directory)).collect()
+        };
+        assert_eq!(names("logs/orders-0"), [("10.log".into(), false), ("2.log".into(), false)]);
+        assert_eq!(names("logs"), [("orders-0".into(), true)]);
+        disk.rename("logs/orders-0/10.log", "logs/orders-0/2.log").unwrap();
+        assert_eq!(disk.read("logs/orders-0/2.log").unwrap(), b"x", "a file is replaced");
+        disk.rename("logs/orders-0", "logs/orders-0.deleted").unwrap();
+        disk.sync_dir("logs").await.unwrap();
+        assert!(disk.exists("logs/orders-0.deleted/2.log") && !disk.exists("logs/orders-0"));
+        disk.create_dir_all("other").unwrap();
+        let taken = disk.rename("other", "logs").map_err(|error| error.kind());
+        assert_eq!(taken, Err(ErrorKind::AlreadyExists));
+        disk.delete("logs/orders-0.deleted/2.log").unwrap();
+        let gone = disk.delete("logs/orders-0.deleted/2.log").map_err(|error| error.kind());
+        assert_eq!(gone, Err(ErrorKind::NotFound));
+        disk.delete_dir_all("logs").unwrap();
+        assert_eq!(names(""), [("other".into(), true)]);
+        assert_eq!(disk.list("logs").map_err(|error| error.kind()), Err(ErrorKind::NotFound));
+    });
+}
+
+#[test]
+fn an_atomic_write_replaces_a_file() {
+    conform("atomic", |host| async move {
+        host.disk().create_dir_all("meta").unwrap();
+        for content in ["first, and longer", "second"] {
+            host.disk().write_atomically("meta/checkpoint", content.as_bytes()).await.unwrap();
+            assert_eq!(host.disk().read("meta/checkpoint").unwrap(), content.as_bytes());
+        }
+        assert_eq!(host.disk().list("meta").unwrap().len(), 1, "no temporary file stays");
+    });
+}
+
+#[test]
+fn a_real_node_answers_a_real_client_and_ends_when_stopped() {
+    let (directory, recorder) = (Directory::new("client"), SharedRecorder::new(Mode::None));
+    let port = free_port();
+    let addresses = Addresses::from([(server(), ([127, 0, 0, 1], port).into())]);
+    let options = real_options(&directory, addresses, &recorder);
+    let (ready, listening) = std::sync::mpsc::channel();
+    let boot = move |host: Host| -> LocalBoxFuture<()> {
+        Box::pin(async move {
+            let listener = host.listen(PORT, FRAMING).await.unwrap();
+            ready.send(()).unwrap();
+            loop {
+                host.spawn("echo", echo(listener.accept().await));
+            }
+        })
+    };
+    let thread = NodeThread::start(options, boot).unwrap();
+    listening.recv().unwrap();
+    let mut client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    client.set_nodelay(true).unwrap();
+    let request = frame(b'a', 42, b"over a real socket");
+    client.write_all(&request[..7]).unwrap();
+    client.write_all(&request[7..]).unwrap();
+    let mut response = vec![0; request.len()];
+    client.read_exact(&mut response).unwrap();
+    assert_eq!(response, frame(0, 42, b"over a real socket"));
+    client.write_all(&[0, 0, 0, 1, 9]).unwrap(); // shorter than any frame: the connection is closed
+    assert_eq!(client.read(&mut response).unwrap(), 0);
+    thread.stopper.stop();
+    assert_eq!(thread.join(), End::Stopped);
+    let mut events = Vec::new();
+    recorder.take_events(&mut events);
+    let answer = events.iter().find_map(|event| match event.kind {
+        EventKind::FrameSent(info) => Some((info.api.as_str(), info.correlation, info.response)),
+        _ => None,
+    });
+    assert_eq!(answer, Some(("Alpha", 42, true)));
+    let bad =
+        |event: &trace::Event| matches!(event.kind, EventKind::ConnectionClosed { reason: CloseReason::BadFrame, .. });
+    assert!(events.iter().any(bad));
+}
+
+#[test]
+fn a_panic_on_the_real_host_is_a_finding_and_ends_the_node() {
+    let (directory, recorder) = (Directory::new("panic"), SharedRecorder::new(Mode::None));
+    let options = real_options(&directory, Addresses::new(), &recorder);
+    let boot = |host: Host| -> LocalBoxFuture<()> {
+        Box::pin(async move {
+            host.spawn("faulty", async { panic!("broken") });
+            std::future::pending::<()>().await;
+        })
+    };
+    let End::Panicked(message) = NodeThread::start(options, boot).unwrap().join() else { panic!("it goes on") };
+    assert!(message.starts_with("broken at ") && message.contains("conformance.rs:"), "{message}");
+    let mut events = Vec::new();
+    recorder.take_events(&mut events);
+    let kinds: Vec<_> = events.into_iter().map(|event| event.kind).collect();
+    let finding = EventKind::NodePanicked { message: Name::new(&message) };
+    let stopped = EventKind::NodeStopped { reason: StopReason::Panic };
+    assert_eq!(kinds[1..], [finding, stopped]);
+}

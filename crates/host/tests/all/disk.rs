@@ -76,55 +76,61 @@ fn a_power_loss_keeps_what_was_synced_and_reports_what_was_not() {
 
 #[test]
 fn a_file_whose_directory_was_never_synced_can_vanish_though_its_data_was() {
-    let survived: BTreeSet<bool> = (0..20).map(|seed| {
-        simulate_with(WorldOptions { seed, ..options() }, |world| async move {
-            once(&world, |host| async move {
-                let file = host.disk().open("log", Open::New).unwrap();
-                file.append(b"fsynced").unwrap();
-                file.sync().await.unwrap();
+    let survived: BTreeSet<bool> = (0..20)
+        .map(|seed| {
+            simulate_with(WorldOptions { seed, ..options() }, |world| async move {
+                once(&world, |host| async move {
+                    let file = host.disk().open("log", Open::New).unwrap();
+                    file.append(b"fsynced").unwrap();
+                    file.sync().await.unwrap();
+                })
+                .await;
+                world.power_loss("a", ROOT, Keep::Random);
+                let disk = world.disk("a");
+                let survived = disk.files() == ["log"];
+                assert!(!survived || disk.read("log").unwrap() == b"fsynced");
+                survived
             })
-            .await;
-            world.power_loss("a", ROOT, Keep::Random);
-            let disk = world.disk("a");
-            let survived = disk.files() == ["log"];
-            assert!(!survived || disk.read("log").unwrap() == b"fsynced");
-            survived
         })
-    }).collect();
+        .collect();
     assert_eq!(survived.len(), 2, "sometimes it is there, sometimes not");
 }
 
 #[test]
 fn an_atomic_write_leaves_the_old_or_the_new_content_after_any_power_loss() {
-    let found: BTreeSet<Vec<u8>> = (0..40).map(|seed| {
-        simulate_with(WorldOptions { seed, ..options() }, move |world| async move {
-            idling(&world, "a", |host| async move {
-                host.disk().write_atomically("checkpoint", b"old").await.unwrap();
-                host.sleep(Duration::from_millis(100)).await;
-                host.disk().write_atomically("checkpoint", b"the new content").await.unwrap();
-            });
-            // The second write begins at about 104 ms, with two syncs of 2 ms.
-            world.sleep(103 * MS + seed * 150_000).await;
-            world.power_loss("a", ROOT, Keep::Random);
-            world.disk("a").read("checkpoint").unwrap()
+    let found: BTreeSet<Vec<u8>> = (0..40)
+        .map(|seed| {
+            simulate_with(WorldOptions { seed, ..options() }, move |world| async move {
+                idling(&world, "a", |host| async move {
+                    host.disk().write_atomically("checkpoint", b"old").await.unwrap();
+                    host.sleep(Duration::from_millis(100)).await;
+                    host.disk().write_atomically("checkpoint", b"the new content").await.unwrap();
+                });
+                // The second write begins at about 104 ms, with two syncs of 2 ms.
+                world.sleep(103 * MS + seed * 150_000).await;
+                world.power_loss("a", ROOT, Keep::Random);
+                world.disk("a").read("checkpoint").unwrap()
+            })
         })
-    }).collect();
+        .collect();
     assert_eq!(found, BTreeSet::from([b"old".to_vec(), b"the new content".to_vec()]));
 }
 
 #[test]
 fn an_unsynced_rename_survives_whole_or_not_at_all() {
-    let found: BTreeSet<Vec<String>> = (0..20).map(|seed| {
-        simulate_with(WorldOptions { seed, ..options() }, |world| async move {
-            once(&world, |host| async move {
-                host.disk().write_atomically("a", b"content").await.unwrap();
-                host.disk().rename("a", "b").unwrap();
+    let found: BTreeSet<Vec<String>> = (0..20)
+        .map(|seed| {
+            simulate_with(WorldOptions { seed, ..options() }, |world| async move {
+                once(&world, |host| async move {
+                    host.disk().write_atomically("a", b"content").await.unwrap();
+                    host.disk().rename("a", "b").unwrap();
+                })
+                .await;
+                world.power_loss("a", ROOT, Keep::Random);
+                world.disk("a").files()
             })
-            .await;
-            world.power_loss("a", ROOT, Keep::Random);
-            world.disk("a").files()
         })
-    }).collect();
+        .collect();
     assert_eq!(found, BTreeSet::from([vec!["a".to_string()], vec!["b".to_string()]]));
 }
 

@@ -295,7 +295,8 @@ fn next_and_accept_may_be_cancelled_and_lose_nothing() {
         });
         world.sleep(SECOND).await;
         let exits = events(&world).into_iter().filter(|event| event.node == Name::new("server"));
-        let exits = exits.filter(|event| matches!(event.kind, EventKind::NodeStopped { reason: trace::StopReason::Exit }));
+        let exits =
+            exits.filter(|event| matches!(event.kind, EventKind::NodeStopped { reason: trace::StopReason::Exit }));
         assert_eq!(exits.count(), 1, "the server saw all twenty");
     });
 }
@@ -394,7 +395,8 @@ fn a_machine_without_power_is_silent_and_the_connection_times_out() {
         let (after, reason) = result.borrow().expect("the client noticed");
         assert_eq!(reason, CloseReason::TimedOut);
         assert!((15 * SECOND..19 * SECOND).contains(&after), "{after}");
-        let dropped = events(&world).into_iter().find(|event| matches!(event.kind, EventKind::FrameDropped(_))).unwrap();
+        let dropped =
+            events(&world).into_iter().find(|event| matches!(event.kind, EventKind::FrameDropped(_))).unwrap();
         assert_eq!(dropped.cause, stopped);
     });
 }

@@ -51,7 +51,9 @@ pub fn options() -> WorldOptions {
 }
 
 /// Runs a world; panics if the run itself fails.
-pub fn simulate<T: Send + 'static, F: Future<Output = T> + 'static>(main: impl FnOnce(World) -> F + Send + 'static) -> T {
+pub fn simulate<T: Send + 'static, F: Future<Output = T> + 'static>(
+    main: impl FnOnce(World) -> F + Send + 'static,
+) -> T {
     simulate_with(options(), main)
 }
 

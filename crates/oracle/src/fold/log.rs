@@ -15,7 +15,7 @@ pub(crate) struct Batch {
 impl Batch {
     /// The offset after its last record.
     pub fn end(&self) -> i64 {
-        self.base + i64::from(self.records)
+        self.base.saturating_add(i64::from(self.records))
     }
 
     /// Whether both are the same batch at the same place, as replicas must agree on.
@@ -96,7 +96,7 @@ impl ReplicaLog {
 
     /// The batch right before the one at `base`, if what is there is known and not below the log start.
     pub fn before(&self, base: i64) -> Option<&Batch> {
-        let place = self.upto(base - 1).checked_sub(1)?;
+        let place = self.upto(base.saturating_sub(1)).checked_sub(1)?;
         let batch = &self.batches[place];
         (batch.end() == base && batch.base >= self.start).then_some(batch)
     }
@@ -107,7 +107,7 @@ impl ReplicaLog {
         if first > 0 && self.batches[first - 1].end() > from {
             first -= 1;
         }
-        let last = self.upto(to - 1).max(first);
+        let last = self.upto(to.saturating_sub(1)).max(first);
         &self.batches[first..last]
     }
 

@@ -22,7 +22,7 @@ pub(crate) struct Node {
     pub alive: bool,
     pub incarnation: u32,
     pub last_stop: Option<StopReason>,
-    /// Whether a fault replaced its disk or made its bits rot: what its logs hold proves nothing about its software.
+    /// Whether a fault made its bits rot: what its logs hold proves nothing about its software.
     pub bad_disk: bool,
     /// Whether the registration of this incarnation stands.
     pub registered: bool,
@@ -193,9 +193,10 @@ impl World {
                 let targets: Vec<&str> = target.as_str().split([',', ' ']).filter(|word| !word.is_empty()).collect();
                 for word in targets {
                     let name = Name::new(word);
-                    self.node_mut(name).bad_disk = true;
                     if kind.as_str() == "replace-disk" {
                         self.wipe(event, name);
+                    } else {
+                        self.node_mut(name).bad_disk = true;
                     }
                 }
             }
@@ -262,6 +263,13 @@ impl World {
                 replica.log.append(batch);
                 replica.peak = replica.peak.max(replica.log.end);
             }
+            EventKind::HighWatermarkMoved { to, leader_epoch, .. } => {
+                let partition = &mut self.partitions[place];
+                let wanted = partition.leader().map_or(*to, |leader| leader.hw.max(*to));
+                let replica = partition.replica_mut(broker);
+                (replica.hw, replica.hw_epoch, replica.hw_may_fall) = (*to, *leader_epoch, false);
+                replica.amnesiac &= replica.log.end < wanted;
+            }
             kind => change_replica(self.partitions[place].replica_mut(broker), event.id, kind),
         }
     }
@@ -307,6 +315,8 @@ impl World {
 
     fn lead(&mut self, event: &Event, place: usize, broker: i32, (epoch, isr): (i32, BrokerList)) {
         let partition = &mut self.partitions[place];
+        // Followers follow the high watermark of a leader that begins anew, which may lag.
+        partition.replicas.iter_mut().for_each(|replica| replica.hw_may_fall |= replica.broker != broker);
         let unclean = partition.unclean.is_some();
         let replica = partition.replica_mut(broker);
         enter_epoch(replica, Role::Leader { epoch, isr, pending: None });
@@ -339,10 +349,6 @@ fn change_replica(replica: &mut Replica, event: EventId, kind: &EventKind) {
         }
         EventKind::LogStartMoved { to, .. } => replica.log.start = *to,
         EventKind::Flushed { to, .. } => replica.log.flush(*to),
-        EventKind::HighWatermarkMoved { to, leader_epoch, .. } => {
-            (replica.hw, replica.hw_epoch, replica.hw_may_fall) = (*to, *leader_epoch, false);
-            replica.amnesiac &= replica.log.end < *to;
-        }
         EventKind::IsrProposed { isr, leader_epoch, .. } => {
             if let Role::Leader { epoch, pending, .. } = &mut replica.role
                 && epoch == leader_epoch

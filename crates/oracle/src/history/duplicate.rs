@@ -34,8 +34,8 @@ impl Oracle for Duplicate {
         findings.fact();
         let place = self.seen.entry((*producer, *partition)).or_default().slot(*sequence);
         if place.after == 0 {
-            *place = Place { after: offset + 1, event: moment.event.id };
-        } else if place.after != offset + 1 {
+            *place = Place { after: offset.saturating_add(1), event: moment.event.id };
+        } else if place.after != offset.saturating_add(1) {
             let summary = format!(
                 "{partition}: {producer}'s record {sequence} was polled at offset {offset}, and before at offset {}",
                 place.after - 1

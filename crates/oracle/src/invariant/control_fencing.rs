@@ -97,7 +97,7 @@ impl ControlFencing {
         }
         // Another candidate may have raised the epoch since, so the largest difference is the true one.
         if let Some((version, _)) = self.fences.last_key_value() {
-            let offset = epoch - version;
+            let offset = epoch.saturating_sub(*version);
             self.offset = Some(self.offset.map_or(offset, |known| known.max(offset)));
         }
     }
@@ -119,21 +119,22 @@ impl ControlFencing {
     /// Whether a controller wrote after its epoch had passed; false if that cannot be told yet.
     fn judge_write(&self, moment: &Moment, write: &Waiting, findings: &mut Findings) -> bool {
         let stale = match (self.offset, self.states.get(&(write.partition, write.version))) {
-            (Some(offset), Some(zxid)) => {
-                self.fences.get(&(write.controller_epoch + 1 - offset)).is_some_and(|fence| zxid > fence)
-            }
+            (Some(offset), Some(zxid)) => self
+                .fences
+                .get(&write.controller_epoch.saturating_add(1).saturating_sub(offset))
+                .is_some_and(|fence| zxid > fence),
             (Some(_), None) => return false,
             // Without an ensemble in the trace only the order of events is left.
             (None, _) => self.elected.last_key_value().is_some_and(|(newest, _)| write.controller_epoch < *newest),
         };
         if stale {
-            let newer = self.elected.range(write.controller_epoch + 1..).next();
+            let newer = self.elected.range(write.controller_epoch.saturating_add(1)..).next();
             let summary = format!(
                 "{}: the controller of epoch {} stored a decision (version {}) after epoch {} had begun",
                 write.partition,
                 write.controller_epoch,
                 write.version,
-                write.controller_epoch + 1
+                write.controller_epoch.saturating_add(1)
             );
             let evidence = [write.event, newer.map_or(EventId::ROOT, |(_, (_, event))| *event)];
             let charge = Charge::at(moment.event, Some(write.partition), "deposed-controller-wrote", summary);

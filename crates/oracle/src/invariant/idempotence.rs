@@ -50,8 +50,8 @@ fn next_sequence(last: &Batch) -> i32 {
 }
 
 fn check_append(moment: &Moment, fold: &PartitionFold, replica: &Replica, batch: &Batch, findings: &mut Findings) {
-    let mut earlier =
-        replica.log.batches().iter().rev().filter(|old| old.producer_id == batch.producer_id && !old.is_control());
+    let known = replica.log.range(replica.log.start, batch.base);
+    let mut earlier = known.iter().rev().filter(|old| old.producer_id == batch.producer_id && !old.is_control());
     let Some(last) = earlier.next() else { return };
     let expected = match batch.producer_epoch.cmp(&last.producer_epoch) {
         std::cmp::Ordering::Less => return,

@@ -26,13 +26,13 @@ impl Oracle for Recovery {
         match &event.kind {
             EventKind::LogLoaded { log_end, clean, .. } => self.loaded(moment, *log_end, *clean, findings),
             // A broker that found no log where one should be may say nothing of loading it.
-            EventKind::BecameLeader { log_end, .. } | EventKind::BecameFollower { log_end, .. } => {
-                if moment.world.replica(place, event.node).is_some_and(|replica| !replica.loaded) {
-                    self.loaded(moment, *log_end, false, findings);
-                }
+            EventKind::BecameLeader { log_end, .. } | EventKind::BecameFollower { log_end, .. }
+                if moment.world.replica(place, event.node).is_some_and(|replica| !replica.loaded) =>
+            {
+                self.loaded(moment, *log_end, false, findings);
             }
             EventKind::ProduceAcked { base_offset, records, .. } if moment.context.flush_every_message => {
-                let end = base_offset + i64::from(*records);
+                let end = base_offset.saturating_add(i64::from(*records));
                 if let Some(broker) = moment.world.node(event.node).and_then(|node| node.broker) {
                     let known = self.acknowledged.at(place).entry(broker).or_default();
                     *known = end.max(*known);

@@ -42,7 +42,7 @@ impl Oracle for Visibility {
         }
         findings.fact();
         let (partition, name) = (fold.partition, moment.event.node);
-        let end = base_offset + i64::from(*records);
+        let end = base_offset.saturating_add(i64::from(*records));
         if end > *high_watermark {
             let summary = format!(
                 "{partition}: {name} served offsets {base_offset} to {} to {client}, above its high watermark {high_watermark}",
@@ -74,7 +74,7 @@ impl Visibility {
     /// Remembers what was served; gives back what was served there before, if it was something else.
     fn remember(&mut self, place: usize, seen: Seen) -> Option<Seen> {
         let served = self.served.at(place);
-        let end = |seen: &Seen| seen.base + i64::from(seen.records);
+        let end = |seen: &Seen| seen.base.saturating_add(i64::from(seen.records));
         if served.last().is_none_or(|last| end(last) <= seen.base) {
             served.push(seen);
             return None;

@@ -29,10 +29,8 @@ pub async fn produce(host: Host, plan: &Plan, producer: &scenario::Producer, ind
         }
         ledger.next.borrow_mut().insert(host.name(), n + 1);
         let rendered = producer.render(plan.seed, index, n);
-        let record = Record::new(topic, n)
-            .key(rendered.key)
-            .value(rendered.value)
-            .header(IDENTITY_HEADER, rendered.identity);
+        let mut record = Record::new(topic, n).key(rendered.key).value(rendered.value);
+        record.headers.push((IDENTITY_HEADER.to_owned(), Some(rendered.identity.into())));
         // A refused record is told by its event; a service that publishes mails goes on with the next.
         let _ = kafka.send(record).await;
     }

@@ -1,9 +1,17 @@
 //! One member of the ensemble: the shell around its cores.
 
+mod courier;
+mod duties;
+mod shell;
+
 use std::collections::BTreeMap;
 
-use host::Host;
-use trace::Name;
+use host::{Host, Listener};
+use tokio::sync::mpsc;
+use trace::{EventId, Name};
+
+use crate::framing;
+use shell::{Input, Member, Port};
 
 /// How a member is set up. All members of an ensemble have equal `members`, ports and limits.
 #[derive(Clone, Debug)]
@@ -48,7 +56,36 @@ impl MemberConfig {
     }
 }
 
-/// A member's process. Never returns while its node lives.
+/// A member's process. Never returns while its node lives; if its disk or a port fails it, it ends the process.
+///
+/// # Panics
+/// If the configuration does not list the member itself, or no tick has a length.
 pub async fn run_member(host: Host, config: MemberConfig) {
-    let _ = (host, config);
+    assert!(config.members.contains_key(&config.id), "member {} is not in its own ensemble", config.id);
+    assert!(config.tick_time_ms > 1, "a tick takes at least two milliseconds");
+    if start(&host, config).await.is_err() {
+        host.exit(EventId::ROOT);
+    }
+    std::future::pending::<()>().await;
+}
+
+async fn start(host: &Host, config: MemberConfig) -> std::io::Result<()> {
+    let (mailbox, inputs) = mpsc::unbounded_channel();
+    let election = host.listen(config.election_port, framing::quorum()).await?;
+    let quorum = host.listen(config.quorum_port, framing::quorum()).await?;
+    let client = host.listen(config.client_port, framing::client()).await?;
+    let member = Member::open(host.clone(), config, mailbox.clone()).await?;
+    for (port, listener) in [(Port::Election, election), (Port::Quorum, quorum), (Port::Client, client)] {
+        host.spawn("accept", accept(port, listener, mailbox.clone()));
+    }
+    member.run(inputs).await
+}
+
+async fn accept(port: Port, listener: Listener, mailbox: mpsc::UnboundedSender<Input>) {
+    loop {
+        let connection = listener.accept().await;
+        if mailbox.send(Input::Accepted(port, connection)).is_err() {
+            return;
+        }
+    }
 }

@@ -5,7 +5,7 @@ mod replies;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use trace::EventId;
@@ -13,7 +13,7 @@ use wire::jute::{self, ConnectRequest, ConnectResponse, Operation, Request, Requ
 
 use crate::tree::{Applied, Tree};
 use crate::txn::{Action, Txn};
-use crate::types::{CreateMode, ErrorCode, Op, Zxid, password};
+use crate::types::{CreateMode, ErrorCode, Op, WatchKind, Zxid, password};
 use crate::watches::Watches;
 use replies::Kind;
 
@@ -78,7 +78,8 @@ pub(crate) struct Server {
     by_session: BTreeMap<u64, ConnectionId>,
     tags: BTreeMap<u64, ConnectionId>,
     next_tag: u64,
-    touched: BTreeSet<u64>,
+    /// Sessions heard of, and the last sign of each.
+    touched: BTreeMap<u64, EventId>,
     effects: Vec<(EventId, Effect)>,
 }
 
@@ -94,7 +95,7 @@ impl Server {
             by_session: BTreeMap::new(),
             tags: BTreeMap::new(),
             next_tag: first_tag,
-            touched: BTreeSet::new(),
+            touched: BTreeMap::new(),
             effects: Vec::new(),
         }
     }
@@ -116,7 +117,7 @@ impl Server {
     }
 
     /// Takes the sessions heard of since the last time.
-    pub(crate) fn take_touched(&mut self) -> BTreeSet<u64> {
+    pub(crate) fn take_touched(&mut self) -> BTreeMap<u64, EventId> {
         std::mem::take(&mut self.touched)
     }
 
@@ -175,7 +176,7 @@ impl Server {
             Phase::Opening { early, .. } => early.push_back((cause, frame)),
             Phase::Open { session } => {
                 let session = *session;
-                self.touched.insert(session);
+                self.touched.insert(session, cause);
                 self.request(cause, connection, session, frame);
             }
         }
@@ -222,7 +223,7 @@ impl Server {
             self.close(cause, older);
             self.by_session.insert(session, connection);
         }
-        self.touched.insert(session);
+        self.touched.insert(session, cause);
         let response = ConnectResponse {
             protocol_version: 0,
             timeout: timeout_ms as i32,
@@ -418,13 +419,22 @@ impl Server {
         seen: Zxid,
         (data, exist, child): (Vec<String>, Vec<String>, Vec<String>),
     ) {
-        for (kind, path) in replies::missed(&self.tree, seen, &data, &exist, &child) {
-            match kind {
-                Some(kind) => self.send(cause, connection, replies::event(kind, path)),
-                None if child.iter().any(|watched| std::ptr::eq(watched, path)) => {
-                    self.watches.watch_children(connection, path);
-                }
-                None => self.watches.watch_data(connection, path),
+        for path in data {
+            match replies::missed_data(&self.tree, seen, &path) {
+                Some(kind) => self.send(cause, connection, replies::event(kind, &path)),
+                None => self.watches.watch_data(connection, &path),
+            }
+        }
+        for path in exist {
+            match self.tree.stat(&path) {
+                Some(_) => self.send(cause, connection, replies::event(WatchKind::Created, &path)),
+                None => self.watches.watch_data(connection, &path),
+            }
+        }
+        for path in child {
+            match replies::missed_children(&self.tree, seen, &path) {
+                Some(kind) => self.send(cause, connection, replies::event(kind, &path)),
+                None => self.watches.watch_children(connection, &path),
             }
         }
     }

@@ -137,24 +137,14 @@ pub(super) fn read(tree: &Tree, watches: &mut Watches, watcher: Watcher, xid: i3
     ok(xid, tree.last_zxid(), &response)
 }
 
-/// For each watch of a client that has seen all up to `seen`: the event it missed, or none if the watch stands.
-pub(super) fn missed<'a>(
-    tree: &Tree,
-    seen: Zxid,
-    data: &'a [String],
-    exist: &'a [String],
-    child: &'a [String],
-) -> Vec<(Option<WatchKind>, &'a String)> {
-    let data = data.iter().map(|path| match tree.stat(path) {
-        None => (Some(WatchKind::Deleted), path),
-        Some(stat) if stat.mzxid > seen.0 => (Some(WatchKind::DataChanged), path),
-        Some(_) => (None, path),
-    });
-    let exist = exist.iter().map(|path| (tree.stat(path).map(|_| WatchKind::Created), path));
-    let child = child.iter().map(|path| match tree.stat(path) {
-        None => (Some(WatchKind::Deleted), path),
-        Some(stat) if stat.pzxid > seen.0 => (Some(WatchKind::ChildrenChanged), path),
-        Some(_) => (None, path),
-    });
-    data.chain(exist).chain(child).collect()
+/// What a data watch would have told a client that has seen all up to `seen`.
+pub(super) fn missed_data(tree: &Tree, seen: Zxid, path: &str) -> Option<WatchKind> {
+    let Some(stat) = tree.stat(path) else { return Some(WatchKind::Deleted) };
+    (stat.mzxid > seen.0).then_some(WatchKind::DataChanged)
+}
+
+/// What a child watch would have told a client that has seen all up to `seen`.
+pub(super) fn missed_children(tree: &Tree, seen: Zxid, path: &str) -> Option<WatchKind> {
+    let Some(stat) = tree.stat(path) else { return Some(WatchKind::Deleted) };
+    (stat.pzxid > seen.0).then_some(WatchKind::ChildrenChanged)
 }

@@ -163,9 +163,9 @@ impl Zab {
         self.serving
     }
 
-    /// Whether this member leads an established epoch.
+    /// Whether this member leads: what it delivers then, nobody has delivered before.
     pub fn is_leading(&self) -> bool {
-        self.serving && matches!(self.state, State::Leading(_))
+        matches!(self.state, State::Leading(_))
     }
 
     /// The link to the leader, while following a leader and serving.
@@ -174,6 +174,11 @@ impl Zab {
             State::Following(follower) if self.serving => follower.link,
             _ => None,
         }
+    }
+
+    /// The link to the leader, also while not serving yet.
+    pub fn any_leader_link(&self) -> Option<LinkId> {
+        if let State::Following(follower) = &self.state { follower.link } else { None }
     }
 
     /// The last transaction delivered.

@@ -212,10 +212,14 @@ impl Content {
         if wrong == position || bytes.is_empty() {
             return false;
         }
-        let meant: Vec<u8> =
-            bytes.iter().enumerate().map(|(place, byte)| byte ^ self.data.get(position + place).unwrap_or(&0)).collect();
+        let meant: Vec<u8> = bytes
+            .iter()
+            .enumerate()
+            .map(|(place, byte)| byte ^ self.data.get(position + place).unwrap_or(&0))
+            .collect();
         self.write(position, bytes);
-        let there: Vec<u8> = self.data[wrong..wrong + bytes.len()].iter().zip(bytes).map(|(old, new)| old ^ new).collect();
+        let there: Vec<u8> =
+            self.data[wrong..wrong + bytes.len()].iter().zip(bytes).map(|(old, new)| old ^ new).collect();
         self.masks.push(Mask { fault, position, bytes: meant });
         self.masks.push(Mask { fault, position: wrong, bytes: there });
         true

@@ -6,9 +6,9 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::super::node::Process;
+use super::SimDisk;
 use super::device::{self, Target};
 use super::tree::{Directory, File, Item};
-use super::SimDisk;
 use crate::disk::parent;
 use crate::{Entry, Open};
 
@@ -193,7 +193,8 @@ impl FileHandle {
         self.check()?;
         let position = usize::try_from(position).map_err(io::Error::other)?;
         let before = self.len() as usize;
-        let after = before.max(position.checked_add(bytes.len()).ok_or_else(|| error(ErrorKind::FileTooLarge, &self.path))?);
+        let after =
+            before.max(position.checked_add(bytes.len()).ok_or_else(|| error(ErrorKind::FileTooLarge, &self.path))?);
         if after > before {
             self.disk.check_space(&self.path, (after - before) as u64)?;
         }

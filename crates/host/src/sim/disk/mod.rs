@@ -139,7 +139,8 @@ impl SimDisk {
 
     /// EIO where a fault says so.
     fn check(&self, path: &str) -> io::Result<()> {
-        let failing = |fault: &DiskFault| matches!(fault, DiskFault::Error { prefix } if path.starts_with(prefix.as_str()));
+        let failing =
+            |fault: &DiskFault| matches!(fault, DiskFault::Error { prefix } if path.starts_with(prefix.as_str()));
         match self.fault(failing) {
             Some(_) => Err(io::Error::other(format!("{path}: input/output error"))),
             None => Ok(()),

@@ -36,10 +36,20 @@ pub(super) struct Directory {
 }
 
 enum Change {
-    Link { name: String, item: Item },
-    Unlink { name: String },
+    Link {
+        name: String,
+        item: Item,
+    },
+    Unlink {
+        name: String,
+    },
     /// Atomic. `from` is in the directory given, or in this one.
-    Rename { source: Option<Rc<Directory>>, from: String, to: String, item: Item },
+    Rename {
+        source: Option<Rc<Directory>>,
+        from: String,
+        to: String,
+        item: Item,
+    },
 }
 
 /// What a power loss destroyed below a directory.

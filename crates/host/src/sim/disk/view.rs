@@ -3,8 +3,8 @@
 use std::io;
 use std::rc::Rc;
 
-use super::tree::{File, Item};
 use super::SimDisk;
+use super::tree::{File, Item};
 use crate::Entry;
 
 /// A node's disk, to look at only: what is in its page cache, with faults or without.

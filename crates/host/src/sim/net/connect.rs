@@ -110,7 +110,9 @@ enum Stage {
     /// It reaches the other kernel.
     SynArrives,
     /// The answer is back: SYN-ACK, or RST.
-    Answered { accepted: bool },
+    Answered {
+        accepted: bool,
+    },
     TimedOut,
 }
 

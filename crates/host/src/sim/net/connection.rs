@@ -17,11 +17,8 @@ use super::super::node::Process;
 use super::super::world::Inner;
 use super::link::{Link, retransmission_timeout};
 use super::{Timer, What};
-use crate::network::{ReceiverKind, SenderKind, assert_one_frame};
+use crate::network::{Labels, ReceiverKind, SenderKind, assert_one_frame};
 use crate::{Frame, FrameReceiver, FrameSender, Framing};
-
-/// Requests remembered to name their responses.
-const MOST_PENDING: usize = 4096;
 
 pub(super) struct Connection {
     id: u32,
@@ -40,8 +37,7 @@ struct Side {
 struct State {
     ends: [EndState; 2],
     pipes: [Pipe; 2],
-    /// Correlation ids and APIs of requests that wait for their response, in order.
-    pending: VecDeque<(i32, Name)>,
+    labels: Labels,
 }
 
 /// One end, as its kernel and its process see it.
@@ -167,7 +163,6 @@ impl Pipe {
         }
     }
 
-
     fn index_of(&self, place: u64) -> usize {
         (place - self.base) as usize
     }
@@ -213,7 +208,7 @@ impl Connection {
         let state = State {
             ends: [EndState::new(near_opened), EndState::new(far_opened)],
             pipes: [Pipe::new(), Pipe::new()],
-            pending: VecDeque::new(),
+            labels: Labels::default(),
         };
         let sides = [
             Side { process: near, framing: near_framing, link: forward },
@@ -492,7 +487,14 @@ impl Connection {
         any
     }
 
-    fn report(&self, world: &Rc<Inner>, state: &mut State, side: usize, reason: CloseReason, cause: EventId) -> EventId {
+    fn report(
+        &self,
+        world: &Rc<Inner>,
+        state: &mut State,
+        side: usize,
+        reason: CloseReason,
+        cause: EventId,
+    ) -> EventId {
         let end = &mut state.ends[side];
         if !std::mem::replace(&mut end.reported, true) {
             let closed = EventKind::ConnectionClosed { connection: self.id, peer: self.name(1 - side), reason };
@@ -733,24 +735,11 @@ impl Connection {
     fn info(&self, world: &Rc<Inner>, state: &mut State, side: usize, frame: &Bytes) -> FrameInfo {
         let framing = &self.sides[side].framing;
         let response = side == 1;
-        let label = (framing.describe)(frame, !response);
-        let pending = &mut state.pending;
-        let mut api = label.api;
-        if response {
-            if let Some(index) = pending.iter().position(|(correlation, _)| *correlation == label.correlation) {
-                let request = pending.remove(index).expect("just found");
-                api = api.or(Some(request.1));
-            }
-        } else if let Some(api) = api {
-            if pending.len() == MOST_PENDING {
-                pending.pop_front(); // requests that are never answered, such as produce with acks=0
-            }
-            pending.push_back((label.correlation, api));
-        }
+        let label = state.labels.label(framing, frame, response);
         FrameInfo {
             connection: self.id,
             peer: self.name(1 - side),
-            api: api.unwrap_or(world.net.unknown_api),
+            api: label.api.unwrap_or(world.net.unknown_api),
             correlation: label.correlation,
             bytes: u32::try_from(frame.len()).expect("frames are under 4 GiB"),
             protocol: framing.protocol,

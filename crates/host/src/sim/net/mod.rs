@@ -21,8 +21,8 @@ pub(super) use connect::Listening;
 pub(crate) use connect::{Listener, connect};
 use connection::Connection;
 pub(crate) use connection::End;
-pub(super) use link::LinkFault;
 use link::Link;
+pub(super) use link::LinkFault;
 
 /// A node's connections to itself do not leave the machine.
 const LOOPBACK: Latency = Latency { p50_ns: 20_000, p99_ns: 60_000 };
@@ -32,13 +32,28 @@ pub(super) struct Timer(What);
 
 enum What {
     /// A frame arrives at the receiver's kernel.
-    Arrive { connection: Rc<Connection>, sender: usize, place: u64, generation: u32 },
+    Arrive {
+        connection: Rc<Connection>,
+        sender: usize,
+        place: u64,
+        generation: u32,
+    },
     /// The sender's kernel repeats what is not acknowledged.
-    Retransmit { connection: Rc<Connection>, sender: usize },
+    Retransmit {
+        connection: Rc<Connection>,
+        sender: usize,
+    },
     /// The receiver has room again.
-    Window { connection: Rc<Connection>, sender: usize },
+    Window {
+        connection: Rc<Connection>,
+        sender: usize,
+    },
     /// An RST arrives.
-    Reset { connection: Rc<Connection>, to: usize, cause: EventId },
+    Reset {
+        connection: Rc<Connection>,
+        to: usize,
+        cause: EventId,
+    },
     Connect(connect::Step),
 }
 
@@ -91,7 +106,8 @@ impl Net {
     fn link(&self, from: Name, to: Name) -> Rc<Link> {
         let mut links = self.links.borrow_mut();
         let link = links.entry((from, to)).or_insert_with(|| {
-            let (latency, bandwidth) = if from == to { (&self.loopback, None) } else { (&self.latency, self.bandwidth) };
+            let (latency, bandwidth) =
+                if from == to { (&self.loopback, None) } else { (&self.latency, self.bandwidth) };
             Rc::new(Link::new(self.seed, from.as_str(), to.as_str(), latency.clone(), bandwidth))
         });
         link.clone()

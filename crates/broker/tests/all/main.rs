@@ -1,0 +1,7 @@
+//! Brokers, ZooKeeper and a client in the simulator; and a broker on the real host.
+
+extern crate odradek_broker as broker;
+
+mod one_broker;
+mod support;
+mod three_brokers;
