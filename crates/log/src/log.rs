@@ -185,8 +185,9 @@ impl Log {
         self.active().write_index(disk, directory)?;
         let mut next = Segment::create(disk, directory, self.end_offset(), config, self.producers.clone())?;
         next.write_snapshot(disk, directory)?;
-        self.segments.push(next);
         self.directory_changes += 1;
+        next.created = self.directory_changes;
+        self.segments.push(next);
         Ok(())
     }
 

@@ -68,9 +68,9 @@ impl Log {
         let sound = recovery.cut.is_none() && recovery.deleted_segments == 0 && start.doomed.is_empty();
         let settled = clean && !segments.is_empty() && sound;
         if segments.is_empty() {
-            segments.push(Segment::create(disk, directory, end, &config, ProducerStates::default())?);
+            segments.push(Segment::create(disk, directory, end, &config, producers.clone())?);
         }
-        for segment in segments.iter_mut().filter(|segment| segment.base > recovery_point) {
+        for segment in segments.iter_mut().filter(|segment| segment.base >= recovery_point.max(1)) {
             segment.write_snapshot(disk, directory)?;
         }
         producers.expire(now_ms, config.producer_id_expiration_ms);

@@ -37,6 +37,8 @@ pub(crate) struct Segment {
     pub file: File,
     /// The snapshot file written when it was rolled, if this incarnation wrote it.
     pub snapshot: Option<File>,
+    /// The directory change that brought it and its snapshot.
+    pub created: u64,
     /// Producers before its first batch. Kept, so that a truncation replays one segment and not the log.
     pub producers_before: ProducerStates,
     first_timestamp: Option<i64>,
@@ -66,6 +68,7 @@ impl Segment {
             max_timestamp: i64::MIN,
             file,
             snapshot: None,
+            created: 1,
             producers_before,
             first_timestamp: None,
             index: OffsetIndex::new(base, config.index_interval_bytes),

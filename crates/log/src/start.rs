@@ -7,7 +7,7 @@
 
 use host::{Disk, Open};
 
-use crate::segment::{self, path};
+use crate::segment::{self, Segment, path};
 use crate::{Log, LogError};
 
 /// What a partition's directory holds.
@@ -91,16 +91,16 @@ impl Log {
     /// Lets retention delete all segments that hold only offsets below `offset`; returns the log start offset, which moves at
     /// once, while the files go with the next flush.
     ///
-    /// What is not committed stays (KAFKA-5634), and the active segment. So does what is not flushed, since the producers'
-    /// snapshot that replaces it might be lost.
+    /// What is not committed stays (KAFKA-5634), what is not flushed, and the active segment. The segment that the log is to
+    /// start with must have been flushed once with its snapshot, which tells of the producers before.
     ///
     /// # Errors
     /// Of the disk.
     pub fn delete_segments_before(&mut self, offset: i64) -> Result<i64, LogError> {
         self.check_online()?;
         let bound = offset.min(self.high_watermark).min(self.recovery_point);
-        let sealed = &self.segments[..self.segments.len() - 1];
-        let count = sealed.iter().take_while(|segment| segment.end <= bound).count();
+        let may_go = |pair: &&[Segment]| pair[0].end <= bound && pair[1].created <= self.directory_changes_synced;
+        let count = self.segments.windows(2).take_while(may_go).count();
         if count > 0 {
             self.start.doomed.extend(self.segments.drain(..count).map(|segment| segment.base));
             self.directory_changes += 1;

@@ -43,7 +43,7 @@ impl Log {
         let old = &self.segments[keep];
         old.file.set_len(position).map_err(LogError::at(&path))?;
         let mut kept = Segment::empty(old.file.clone(), old.base, &self.config, old.producers_before.clone());
-        kept.snapshot = old.snapshot.clone();
+        (kept.snapshot, kept.created) = (old.snapshot.clone(), old.created);
         let mut replay = Replay::new(kept.base, kept.producers_before.clone());
         if let Some(reason) = kept.load(position, false, &mut replay).map_err(LogError::at(&path))? {
             return Err(LogError::at(&path)(io::Error::other(reason)));
@@ -74,7 +74,10 @@ impl Log {
         }
         self.directory_changes += 1;
         self.start.reset(&self.disk, &self.directory, offset, self.directory_changes)?;
-        let empty = Segment::create(&self.disk, &self.directory, offset, &self.config, ProducerStates::default())?;
+        let nobody = ProducerStates::default();
+        let mut empty = Segment::create(&self.disk, &self.directory, offset, &self.config, nobody)?;
+        // A power loss may have left one of another segment that began here.
+        empty.write_snapshot(&self.disk, &self.directory)?;
         self.segments = vec![empty];
         Ok(())
     }

@@ -235,6 +235,9 @@ impl Tally {
         before: Option<(u64, u64)>,
     ) {
         let Some((seen, sent_at)) = before else { return };
+        if self.records.verifying() {
+            return;
+        }
         let after = self.records.record(producer, sequence).map_or(0, |record| record.seen);
         if after == seen {
             self.extras.entry(producer).or_default().slot(sequence).redelivered = true;
@@ -349,6 +352,7 @@ mod tests {
         });
         story.acked(0, 0).acked(1, 1).acked(2, 2).failed(3).unknown(4);
         story.polled(0, 0).polled(0, 0).polled(1, 1).polled_by("audit-0", 0, 0);
+        story.verify().polled_by("auditor-0", 0, 0).polled_by("auditor-0", 2, 2);
         let records = story.read(&[(0, 0), (1, 1), (2, 0)]).summary().total;
         let expected = RecordCounts {
             sent: 6,

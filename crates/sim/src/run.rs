@@ -95,7 +95,6 @@ pub(crate) fn context(plan: &Plan) -> Context {
             idempotent: producer.idempotent(),
             max_in_flight: in_flight as u32,
             ordered_keys: true,
-            topics: vec![Name::new(&producer.topic)],
             ..ClientFacts::default()
         };
         for node in plan.group(&producer.name).unwrap_or_default() {

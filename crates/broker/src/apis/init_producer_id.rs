@@ -19,7 +19,8 @@ const BLOCK: i64 = 1_000;
 /// Answers with a new id at epoch 0. Transactional producers need a transaction coordinator; there is none yet.
 pub async fn handle(broker: &Rc<Broker>, context: Context, request: &InitProducerIdRequest) -> Reply {
     let mut cause = context.cause;
-    let id = match request.transactional_id {
+    let id = match &request.transactional_id {
+        Some(empty) if empty.is_empty() => Err(ErrorCode::InvalidRequest),
         Some(_) => Err(ErrorCode::CoordinatorNotAvailable),
         None => next_id(broker, &mut cause).await,
     };

@@ -233,7 +233,7 @@ fn a_topic_is_created_wherever_the_controller_is() {
         fake.script(Api::CreateTopics, [Script::DropAnswer, Script::Ignore]);
         let admin = Admin::new(host, bootstrap(), ClientConfig { request_timeout: SECOND, ..ClientConfig::default() });
         let topic =
-            |name: &str| NewTopic { name: Name::new(name), partitions: 2, replication: 1, configs: BTreeMap::new() };
+            |name: &str| NewTopic { name: Name::new(name), partitions: 2, replication: 1, assignment: None, configs: BTreeMap::new() };
         admin.create_topics(ROOT, &[topic("new")], 20 * SECOND).await.unwrap();
         let described = admin.describe(ROOT, &[Name::new("new"), Name::new("absent")], SECOND).await.unwrap();
         assert_eq!((described.controller, described.brokers.len()), (Some(2), 2));

@@ -47,7 +47,7 @@ pub struct Log {
     pub epoch: i32,
     pub start: i64,
     pub batches: Vec<Bytes>,
-    producers: BTreeMap<(i64, i16, i32), i64>,
+    pub producers: BTreeMap<(i64, i16, i32), i64>,
 }
 
 impl Log {

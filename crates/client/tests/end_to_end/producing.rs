@@ -61,7 +61,7 @@ fn a_dropped_answer_leads_to_no_duplicate() {
             assert_eq!(send(&producer, 0).await, Outcome::Acked { offset: 0 });
         })
         .await;
-        assert_eq!(fake.values(0), ["value 0"]);
+        assert_eq!(fake.values(0), ["value 0", "value 1"]);
     });
 }
 

@@ -213,6 +213,16 @@ impl Shared {
         reason
     }
 
+    /// Whether there is room for a frame.
+    fn ready(&self) -> Result<bool, CloseReason> {
+        let State { broken, closing, queued_bytes, .. } = *self.state.borrow();
+        match broken {
+            Some(reason) => Err(self.report(reason)),
+            None if closing => Err(CloseReason::Closed),
+            None => Ok(queued_bytes < SEND_BUFFER),
+        }
+    }
+
     fn close(&self) {
         self.state.borrow_mut().closing = true;
         self.work.notify_one();
@@ -241,19 +251,10 @@ impl Sender {
                 return std::future::pending().await;
             }
             let room = shared.room.notified();
-            let state = shared.state.borrow();
-            if let Some(reason) = state.broken {
-                drop(state);
-                return Err(shared.report(reason));
+            match shared.ready()? {
+                true => break,
+                false => room.await,
             }
-            if state.closing {
-                return Err(CloseReason::Closed);
-            }
-            if state.queued_bytes < SEND_BUFFER {
-                break;
-            }
-            drop(state);
-            room.await;
         }
         let sent = shared.emit(cause, EventKind::FrameSent(shared.info(&frame, !shared.connector)));
         let mut state = shared.state.borrow_mut();

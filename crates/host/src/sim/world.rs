@@ -375,7 +375,7 @@ impl World {
         DiskView::new(self.0.node(node.into()).disk.borrow().clone())
     }
 
-    /// Sets a node's clock.
+    /// Sets a node's clock. Timers that run already keep the pace they were set with.
     pub fn set_clock(&self, node: impl Into<Name>, setting: ClockSetting) {
         self.0.node(node.into()).clock.borrow_mut().set(self.now_ns(), setting);
     }

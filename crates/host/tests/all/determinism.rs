@@ -1,9 +1,6 @@
 //! Same seeds, same run.
 
-use std::time::Duration;
-
 use host::sim::{DiskFault, Keep, Latency, WorldOptions};
-use host::{Address, Host, Open};
 use trace::Mode;
 
 use crate::support::*;
@@ -35,42 +32,6 @@ fn fingerprint(options: WorldOptions) -> u64 {
         assert!(finished.event_count > 1_000, "{} events", finished.event_count);
         finished.fingerprint
     })
-}
-
-async fn peer(host: Host) {
-    let listener = host.listen(PORT, FRAMING).await.unwrap();
-    let (host2, host3) = (host.clone(), host.clone());
-    host.spawn("accept", async move {
-        loop {
-            host2.spawn("echo", echo(listener.accept().await));
-        }
-    });
-    host.spawn("store", async move {
-        let mut entropy = host3.entropy("store");
-        let file = host3.disk().open("log", Open::Create).unwrap();
-        loop {
-            file.append(&vec![7; entropy.below(5_000) as usize]).unwrap();
-            host3.sleep(Duration::from_micros(entropy.below(20_000))).await;
-            if entropy.below(4) == 0 {
-                let _ = file.sync().await;
-            }
-        }
-    });
-    let mut entropy = host.entropy("call");
-    for n in 0.. {
-        let to = Address::new(format!("n-{}", entropy.below(3)).as_str(), PORT);
-        let call = async {
-            let Ok(mut connection) = host.connect(to, FRAMING, ROOT).await else { return };
-            for _ in 0..entropy.below(20) {
-                if connection.sender.send(ROOT, frame(b'a', n, b"payload")).await.is_err() {
-                    return;
-                }
-                let _ = connection.receiver.next().await;
-            }
-        };
-        let _ = host.timeout(Duration::from_millis(900), call).await;
-        host.sleep(Duration::from_millis(1)).await;
-    }
 }
 
 fn seeded(seed: u64, schedule_seed: u64, trace: Mode) -> WorldOptions {

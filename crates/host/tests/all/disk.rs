@@ -75,6 +75,17 @@ fn a_power_loss_keeps_what_was_synced_and_reports_what_was_not() {
 }
 
 #[test]
+fn a_power_loss_after_a_crash_takes_the_page_cache_too() {
+    simulate(|world| async move {
+        borrowed_disk(&world).await.open("log", Open::New).unwrap().append(b"unsynced").unwrap();
+        world.kill("a", ROOT);
+        assert_eq!(world.disk("a").files(), ["log"]);
+        world.power_loss("a", ROOT, Keep::None);
+        assert!(world.disk("a").files().is_empty());
+    });
+}
+
+#[test]
 fn a_file_whose_directory_was_never_synced_can_vanish_though_its_data_was() {
     let survived: BTreeSet<bool> = (0..20)
         .map(|seed| {

@@ -2,6 +2,7 @@
 
 extern crate odradek_host as host;
 
+mod chaos;
 mod conformance;
 mod determinism;
 mod disk;

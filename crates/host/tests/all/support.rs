@@ -2,10 +2,11 @@
 
 use std::future::Future;
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use host::sim::{Latency, World, WorldOptions};
-use host::{Address, BadFrame, Connection, Framing, Host, Label, LocalBoxFuture};
+use host::{Address, BadFrame, Connection, Framing, Host, Label, LocalBoxFuture, Open};
 use trace::{Event, EventId, EventKind, Mode, Name, Protocol};
 
 pub const ROOT: EventId = EventId::ROOT;
@@ -123,4 +124,41 @@ pub fn events(world: &World) -> Vec<Event> {
 pub fn fault(world: &World) -> EventId {
     let (fault, kind, target) = (Name::new("fault"), Name::new("test"), Name::new("test"));
     world.emit(ROOT, EventKind::FaultBegan { fault, kind, target })
+}
+
+/// A process of one of the nodes `n-0` to `n-2`: it calls the others, answers, stores and syncs, all at random.
+pub async fn peer(host: Host) {
+    let listener = host.listen(PORT, FRAMING).await.unwrap();
+    let (host2, host3) = (host.clone(), host.clone());
+    host.spawn("accept", async move {
+        loop {
+            host2.spawn("echo", echo(listener.accept().await));
+        }
+    });
+    host.spawn("store", async move {
+        let mut entropy = host3.entropy("store");
+        let file = host3.disk().open("log", Open::Create).unwrap();
+        loop {
+            file.append(&vec![7; entropy.below(5_000) as usize]).unwrap();
+            host3.sleep(Duration::from_micros(entropy.below(20_000))).await;
+            if entropy.below(4) == 0 {
+                let _ = file.sync().await;
+            }
+        }
+    });
+    let mut entropy = host.entropy("call");
+    for n in 0.. {
+        let to = Address::new(format!("n-{}", entropy.below(3)).as_str(), PORT);
+        let call = async {
+            let Ok(mut connection) = host.connect(to, FRAMING, ROOT).await else { return };
+            for _ in 0..entropy.below(20) {
+                if connection.sender.send(ROOT, frame(b'a', n, b"payload")).await.is_err() {
+                    return;
+                }
+                let _ = connection.receiver.next().await;
+            }
+        };
+        let _ = host.timeout(Duration::from_millis(900), call).await;
+        host.sleep(Duration::from_millis(1)).await;
+    }
 }

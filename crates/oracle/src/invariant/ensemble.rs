@@ -42,6 +42,8 @@ pub(crate) struct Ensemble {
     ended: BTreeMap<u64, Ended>,
     /// Sessions that ended and whose ephemerals were not compared yet.
     closing: Vec<Ended>,
+    /// The last zxid whose changes were told: a restarted leader tells older ones again while it replays its log.
+    told: u64,
 }
 
 impl Oracle for Ensemble {
@@ -77,12 +79,15 @@ impl Oracle for Ensemble {
                     *last = (*zxid, event.id);
                 }
             }
+            EventKind::SessionEnded { zxid, .. } | EventKind::ZnodeChanged { zxid, .. } if *zxid < self.told => {}
             EventKind::SessionEnded { session, zxid, .. } => {
+                self.told = *zxid;
                 let ended = || Ended { session: *session, zxid: *zxid, event: event.id };
                 self.ended.insert(*session, ended());
                 self.closing.push(ended());
             }
             EventKind::ZnodeChanged { path, change, owner, zxid, .. } => {
+                self.told = *zxid;
                 self.close(event, *zxid, findings);
                 self.znode(event, *path, *change, (*owner, *zxid), findings);
             }
@@ -234,6 +239,13 @@ mod tests {
     #[test]
     fn nothing_is_created_for_an_ended_session() {
         story().session_ended(9, 2).znode("/brokers/ids/9", Created, 0, 9, 3).fires(&["created-for-ended"]);
+    }
+
+    #[test]
+    fn a_restarted_leader_may_tell_its_log_again() {
+        let mut story = story();
+        story.znode("/brokers/ids/9", Created, 0, 9, 1).session_ended(9, 2).znode("/brokers/ids/9", Deleted, 0, 9, 2);
+        story.znode("/other", Created, 0, 0, 3).znode("/brokers/ids/9", Created, 0, 9, 1).delivers(2, &[3]).quiet();
     }
 
     #[test]

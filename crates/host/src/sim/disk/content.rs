@@ -270,10 +270,10 @@ fn restore_page(
     // A sync in progress may have written its own version already.
     let captured = versions[1].filter(|_| keep == Keep::Random && (random >> 16).is_multiple_of(2));
     let old = captured.or(versions[0]).expect("a dirty page has a durable version");
-    for place in start..end {
-        let written = place < current.len() && sectors & (1 << ((place - start) / SECTOR)) != 0;
+    for (offset, byte) in data[start..end].iter_mut().enumerate() {
+        let written = start + offset < current.len() && sectors & (1 << (offset / SECTOR)) != 0;
         if !written {
-            data[place] = old.get(place - start).copied().unwrap_or(0);
+            *byte = old.get(offset).copied().unwrap_or(0);
         }
     }
     sectors == 0xff
