@@ -96,6 +96,11 @@ impl Log {
         self.offline
     }
 
+    /// Puts an end to all writing, as a failed write does: after a failed [`crate::Flush`], for one.
+    pub fn set_offline(&mut self) {
+        self.offline = true;
+    }
+
     /// The newest leader epoch, with or without records.
     pub fn latest_epoch(&self) -> Option<i32> {
         self.epochs.latest()

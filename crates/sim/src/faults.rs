@@ -155,11 +155,6 @@ impl Injector {
             self.without_effect(place, fault, cause, "its selectors matched no node".into());
             return;
         }
-        let many = first.len() > 1 || second.as_ref().is_some_and(|second| second.len() > 1);
-        if many && matches!(fault.kind, FaultKind::Hold { .. }) {
-            self.without_effect(place, fault, cause, "hold wants one node on each side, and there are several".into());
-            return;
-        }
         let names = |nodes: &[String]| nodes.iter().map(|name| Name::new(name)).collect::<Vec<_>>();
         let target = describe_target(&fault.kind, &first, second.as_deref());
         let kind = EventKind::FaultBegan {
@@ -223,8 +218,14 @@ impl Injector {
             }
             FaultKind::Hold { api, nth, response, .. } => {
                 // `from` asks and `to` answers: a held answer flows the other way.
-                let (from, to) = if *response { (second[0], first[0]) } else { (first[0], second[0]) };
-                let rule = HoldRule { api: Name::new(api), response: *response, from, to, nth: u64::from(*nth) };
+                let (from, to) = if *response { (second, first) } else { (first, second) };
+                let rule = HoldRule {
+                    api: Name::new(api),
+                    response: *response,
+                    from: from.to_vec(),
+                    to: to.to_vec(),
+                    nth: u64::from(*nth),
+                };
                 world.hold(begun, rule);
                 Healing::Release
             }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use host::sim::World;
 use oracle::{EndOfRun, Finding, Tally};
 use scenario::Plan;
-use state::{ClusterState, Digest, DigestBuilder};
+use state::{ClusterState, DigestBuilder};
 use trace::{Event, EventKind, Name};
 
 use crate::expectation::Expectations;

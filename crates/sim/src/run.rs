@@ -14,8 +14,8 @@ use crate::outcome::Outcome;
 use crate::services::{Ledger, SharedLedger};
 use crate::{nodes, scan};
 
-/// Between the starts of two brokers, ns: so that the first one is the first controller under every schedule.
-const STAGGER: u64 = 100_000_000;
+/// How long a broker may take to register before the next one starts all the same, ns.
+const REGISTRATION: u64 = 5_000_000_000;
 /// How long the auditor may take, ns.
 const AUDIT: u64 = 120_000_000_000;
 
@@ -146,7 +146,7 @@ async fn main(world: World, plan: Rc<Plan>) -> Raw {
     let injector = Injector::new(world.clone(), plan.clone(), judge.clone());
 
     let warmup = phase(&world, Phase::Warmup);
-    boot(&world, &plan, warmup).await;
+    boot(&world, &plan, &judge, warmup).await;
 
     world.sleep_until(plan.phases.chaos_starts().nanos()).await;
     let chaos = phase(&world, Phase::Chaos);
@@ -170,18 +170,22 @@ fn phase(world: &World, phase: Phase) -> EventId {
 }
 
 /// Starts every node: the ensemble, then the brokers one after the other, then the services.
-async fn boot(world: &World, plan: &Plan, cause: EventId) {
+///
+/// A broker starts when the one before has registered: so the first one is the first controller under every schedule.
+async fn boot(world: &World, plan: &Plan, judge: &Judge, cause: EventId) {
     let start = |group: &str| {
         for node in plan.group(group).unwrap_or_default() {
             world.start(&node, cause);
         }
     };
     start("zookeepers");
-    for node in plan.group("brokers").unwrap_or_default() {
-        world.sleep(STAGGER).await;
-        world.start(&node, cause);
+    for id in 1..=plan.cluster.brokers as i32 {
+        world.start(trace::broker_name(id), cause);
+        let deadline = world.now_ns() + REGISTRATION;
+        while world.now_ns() < deadline && !judge.view(|view| view.state.registered.contains_key(&id)) {
+            world.sleep(10_000_000).await;
+        }
     }
-    world.sleep(STAGGER).await;
     start("clients");
     world.start(nodes::SETUP, cause);
 }

@@ -42,9 +42,4 @@ impl Triggers {
         }
         armed.retain(|trigger| trigger.fired.as_ref().is_some_and(|fired| !fired.is_closed()));
     }
-
-    /// Whether nothing is waited for.
-    pub fn is_empty(&self) -> bool {
-        self.0.borrow().is_empty()
-    }
 }

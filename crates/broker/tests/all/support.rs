@@ -114,16 +114,27 @@ impl Cluster {
             }
             self.world.sleep(SECOND / 10).await;
         }
+        self.dump();
+        panic!("not within a minute: {what}");
+    }
+
+    /// Prints what happened, but for frames of the wire.
+    pub fn dump(&mut self) {
         self.collect();
-        for event in self.events.iter().rev().take(60).rev() {
+        let frame = |kind: &EventKind| {
+            use EventKind::*;
+            matches!(kind, FrameSent(_) | FrameDelivered(_) | SessionView { .. } | ZabProposed { .. } | ZabDelivered { .. })
+        };
+        for event in self.events.iter().filter(|event| !frame(&event.kind)) {
             eprintln!("{:>12} {:10} {} <- {}: {:?}", event.at / 1_000, event.node, event.id, event.cause, event.kind);
         }
-        panic!("not within a minute: {what}");
     }
 
     /// Takes over the events recorded since the last call.
     pub fn collect(&mut self) -> &[Event] {
-        self.world.take_events(&mut self.events);
+        let mut new = Vec::new();
+        self.world.take_events(&mut new);
+        self.events.append(&mut new);
         &self.events
     }
 

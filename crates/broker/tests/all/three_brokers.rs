@@ -87,7 +87,7 @@ fn a_crashed_leader_is_replaced_truncated_and_readmitted() {
         let peers = others(old).map(name);
         cluster.world.cut(cut, &links(old, &peers));
         assert_eq!(cluster.produce(old, 1, &["doomed"]).await, Ok(1));
-        let crash = cluster.world.kill(name(old), cut);
+        let crash = cluster.world.power_loss(name(old), cut, Keep::All);
         cluster.world.heal(cut);
         let witness = others(old)[0];
         let (new, epoch) = cluster.await_partition(witness, None, &others(old)).await;
@@ -100,6 +100,7 @@ fn a_crashed_leader_is_replaced_truncated_and_readmitted() {
         assert!(cluster.kinds(name(old)).iter().any(truncated));
         assert_eq!(cluster.produce(new, -1, &["all"]).await, Ok(2));
         assert_equal_logs(&mut cluster, 3).await;
+        if std::env::var("DUMP").is_ok() { cluster.dump(); }
         let (values, high_watermark) = cluster.fetch(new, 0).await.unwrap();
         let expected = [(0, "committed"), (1, "kept"), (2, "all")].map(|(offset, value)| (offset, value.to_owned()));
         assert_eq!((values.as_slice(), high_watermark), (expected.as_slice(), 3));

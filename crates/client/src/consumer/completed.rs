@@ -137,7 +137,9 @@ mod tests {
         if let Some(id) = producer {
             builder.producer(id, 0, 0).transactional();
         }
-        values.iter().for_each(|value| drop(builder.append(0, None, Some(value.as_bytes()), &[])));
+        for value in values {
+            builder.append(0, None, Some(value.as_bytes()), &[]);
+        }
         builder.build(base, 4).to_vec()
     }
 

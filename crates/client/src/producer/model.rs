@@ -19,7 +19,8 @@ use super::settle::Answer;
 use super::{Outcome, RecordBody};
 use crate::config::{ClientConfig, ProducerConfig};
 
-pub(super) const PARTITIONS: i32 = 2;
+/// Several, since an epoch bump must leave other partitions alone.
+const PARTITIONS: i32 = 2;
 const BROKERS: i32 = 2;
 
 /// An error that a broker answers with, and whether it has appended before.
@@ -201,6 +202,11 @@ impl Model {
         for decided in effects.decided {
             self.outcomes.entry(decided.record.sequence).or_default().push((decided.partition, decided.outcome));
         }
+    }
+
+    /// How many requests are on their way to a broker.
+    pub(super) fn requests(&self, broker: i32) -> usize {
+        self.links[&broker].to_broker.len()
     }
 
     /// A broker processes the first request on its connection.

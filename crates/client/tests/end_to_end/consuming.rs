@@ -182,10 +182,12 @@ fn paused_partitions_deliver_when_resumed() {
         produce(&host, 0, 1).await;
         let consumer = consumer(&host, OffsetReset::Earliest);
         consumer.assign(&[Name::new("t")]);
+        poll(&consumer, 1).await;
         consumer.pause(&[partition()]);
-        assert!(consumer.assignment().is_empty() || consumer.poll(SECOND).await.is_empty());
-        consumer.poll(SECOND).await;
+        produce(&host, 1, 2).await;
+        assert!(consumer.poll(SECOND).await.is_empty());
         consumer.resume(&[partition()]);
+        assert_eq!(poll(&consumer, 1).await[0].offset, 1);
     });
 }
 
@@ -206,6 +208,25 @@ fn partitions_added_later_are_read_too() {
         let writer = producer(&host);
         writer.send(Record::new("t", 1).partition(1).value("late")).await.unwrap();
         assert_eq!(poll(&consumer, 1).await[0].partition, Partition::new("t", 1));
+    });
+}
+
+#[test]
+fn a_poll_returns_at_most_max_poll_records_and_loses_none() {
+    consume(|host, _| async move {
+        produce(&host, 0, 7).await;
+        let settings = BTreeMap::from([
+            ("max.poll.records".to_owned(), "2".to_owned()),
+            ("auto.offset.reset".to_owned(), "earliest".to_owned()),
+        ]);
+        let config = client::ConsumerConfig::from_settings(&settings).unwrap();
+        let consumer = client::Consumer::new(host.clone(), bootstrap(), config);
+        consumer.assign(&[Name::new("t")]);
+        let mut sizes = Vec::new();
+        while sizes.iter().sum::<usize>() < 7 {
+            sizes.push(consumer.poll(SECOND).await.len());
+        }
+        assert_eq!(sizes, [2, 2, 2, 1]);
     });
 }
 
@@ -232,8 +253,13 @@ fn a_topic_is_created_wherever_the_controller_is() {
         fake.0.borrow_mut().controller = 2;
         fake.script(Api::CreateTopics, [Script::DropAnswer, Script::Ignore]);
         let admin = Admin::new(host, bootstrap(), ClientConfig { request_timeout: SECOND, ..ClientConfig::default() });
-        let topic =
-            |name: &str| NewTopic { name: Name::new(name), partitions: 2, replication: 1, assignment: None, configs: BTreeMap::new() };
+        let topic = |name: &str| NewTopic {
+            name: Name::new(name),
+            partitions: 2,
+            replication: 1,
+            assignment: None,
+            configs: BTreeMap::new(),
+        };
         admin.create_topics(ROOT, &[topic("new")], 20 * SECOND).await.unwrap();
         let described = admin.describe(ROOT, &[Name::new("new"), Name::new("absent")], SECOND).await.unwrap();
         assert_eq!((described.controller, described.brokers.len()), (Some(2), 2));

@@ -408,7 +408,7 @@ pub fn event(events: &[Event], id: EventId) -> &Event {
 }
 
 /// The only event that `wanted` picks.
-pub fn only<'a>(events: &'a [Event], wanted: impl Fn(&EventKind) -> bool) -> &'a Event {
+pub fn only(events: &[Event], wanted: impl Fn(&EventKind) -> bool) -> &Event {
     let found: Vec<&Event> = events.iter().filter(|event| wanted(&event.kind)).collect();
     assert_eq!(found.len(), 1, "{found:?}");
     found[0]

@@ -5,3 +5,4 @@ extern crate odradek_client as client;
 mod consuming;
 mod fake;
 mod producing;
+mod perf;

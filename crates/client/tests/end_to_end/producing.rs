@@ -61,7 +61,7 @@ fn a_dropped_answer_leads_to_no_duplicate() {
             assert_eq!(send(&producer, 0).await, Outcome::Acked { offset: 0 });
         })
         .await;
-        assert_eq!(fake.values(0), ["value 0", "value 1"]);
+        assert_eq!(fake.values(0), ["value 0"]);
     });
 }
 
@@ -91,6 +91,36 @@ fn an_unanswered_request_costs_the_connection_and_its_record_is_unknown() {
         let unknown = only(&events, |kind| matches!(kind, EventKind::RecordUnknown { .. }));
         let EventKind::FrameSent(frame) = &event(&events, unknown.cause).kind else { panic!("{unknown:?}") };
         assert_eq!(frame.api, Name::new("Produce"));
+    });
+}
+
+#[test]
+fn a_producer_survives_a_cut_link_and_sends_nothing_twice() {
+    simulate(1, |world, fake| async move {
+        let cutter = world.clone();
+        on_client(&world, move |host| {
+            let world = cutter.clone();
+            async move {
+                let producer = producer(&host);
+                send(&producer, 0).await;
+                let back = [(Name::new("broker-1"), Name::new("client"))];
+                let fault = (Name::new("cut"), Name::new("partition"), Name::new("broker-1 -> client"));
+                let fault = world.emit(ROOT, EventKind::FaultBegan { fault: fault.0, kind: fault.1, target: fault.2 });
+                world.cut(fault, &back);
+                for sequence in 1..10 {
+                    producer.send(record(sequence)).await.unwrap();
+                }
+                host.sleep(Duration::from_millis(1500)).await;
+                assert_eq!(producer.in_flight(), 9, "the answers are cut off");
+                world.heal(fault);
+                producer.flush().await;
+            }
+        })
+        .await;
+        let expected: Vec<String> = (0..10).map(|sequence| format!("value {sequence}")).collect();
+        assert_eq!(fake.values(0), expected);
+        let events = events(&world);
+        assert_eq!(events.iter().filter(|event| matches!(event.kind, EventKind::RecordAcked { .. })).count(), 10);
     });
 }
 

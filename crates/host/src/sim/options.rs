@@ -64,18 +64,18 @@ pub enum Keep {
     Random,
 }
 
-/// Keeps back the n-th frame of an API from one node to another, and all that follows on its connection.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// Keeps back the n-th frame of an API from some nodes to others, and all that follows on its connection.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HoldRule {
     /// The API, as the protocol's describe function calls it.
     pub api: Name,
     /// Whether the response is meant, not the request.
     pub response: bool,
-    /// The sending node.
-    pub from: Name,
-    /// The receiving node.
-    pub to: Name,
-    /// Which one, counted from 1 since the rule was set.
+    /// The sending nodes.
+    pub from: Vec<Name>,
+    /// The receiving nodes.
+    pub to: Vec<Name>,
+    /// Which one of them all, counted from 1 since the rule was set.
     pub nth: u64,
 }
 

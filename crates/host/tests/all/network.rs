@@ -510,7 +510,7 @@ fn a_hold_rule_keeps_the_nth_frame_and_all_behind_it_until_released() {
         drop(arrivals);
         let fault = fault(&world);
         let (from, to) = link("client2", "server2");
-        world.hold(fault, HoldRule { api: Name::new("Beta"), response: false, from, to, nth: 2 });
+        world.hold(fault, HoldRule { api: Name::new("Beta"), response: false, from: vec![from], to: vec![to], nth: 2 });
         let got = Rc::new(RefCell::new(Vec::new()));
         let got2 = got.clone();
         idling(&world, "server2", move |host| {

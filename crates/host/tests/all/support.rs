@@ -151,11 +151,16 @@ pub async fn peer(host: Host) {
         let to = Address::new(format!("n-{}", entropy.below(3)).as_str(), PORT);
         let call = async {
             let Ok(mut connection) = host.connect(to, FRAMING, ROOT).await else { return };
-            for _ in 0..entropy.below(20) {
-                if connection.sender.send(ROOT, frame(b'a', n, b"payload")).await.is_err() {
-                    return;
+            for _ in 0..entropy.below(10) {
+                let burst = 1 + entropy.below(5);
+                for _ in 0..burst {
+                    if connection.sender.send(ROOT, frame(b'a', n, b"payload")).await.is_err() {
+                        return;
+                    }
                 }
-                let _ = connection.receiver.next().await;
+                for _ in 0..burst {
+                    let _ = connection.receiver.next().await;
+                }
             }
         };
         let _ = host.timeout(Duration::from_millis(900), call).await;

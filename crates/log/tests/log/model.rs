@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use host::Disk;
 use host::sim::Keep;
-use log::{Appended, AppendedBatch, EpochCache, Log, LogConfig, ProducerStates};
+use log::{Appended, AppendedBatch, EpochCache, Flush, Log, LogConfig, ProducerStates};
 use proptest::prelude::*;
 use wire::batch::BatchBuilder;
 
@@ -33,6 +33,10 @@ enum Step {
     },
     Flush,
     FlushWhatIsDue,
+    /// A flush begins, and goes on in the background.
+    BeginFlush,
+    /// It ends, if neither a crash nor a power loss came before.
+    EndFlush,
     /// The recovery point goes into its checkpoint file.
     Checkpoint,
     /// All is committed, and retention wants all below this part of the log to go.
@@ -55,6 +59,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0i64..30).prop_map(|gap| Step::StartAnew { gap }),
         3 => Just(Step::Flush),
         3 => Just(Step::FlushWhatIsDue),
+        2 => Just(Step::BeginFlush),
+        2 => Just(Step::EndFlush),
         2 => Just(Step::Checkpoint),
         2 => any::<prop::sample::Index>().prop_map(|part| Step::Retain { part }),
         1 => Just(Step::Crash),
@@ -86,6 +92,7 @@ struct Run {
     machine: Machine,
     disk: Disk,
     log: Log,
+    flush: Option<Flush>,
     model: Model,
 }
 
@@ -104,7 +111,7 @@ impl Run {
             checkpoint: 0,
             values: 0,
         };
-        Run { machine, disk, log, model }
+        Run { machine, disk, log, flush: None, model }
     }
 
     async fn step(&mut self, step: &Step) {
@@ -119,11 +126,13 @@ impl Run {
             Step::StartAnew { gap } => self.start_anew(*gap).await,
             Step::Flush => self.flush_all().await,
             Step::FlushWhatIsDue => {
-                if let Some(flush) = self.log.begin_due_flush(NOW_MS) {
-                    let flushed = flush.run().await.unwrap();
-                    self.log.flushed(flushed, NOW_MS);
-                    self.model.flushed = self.model.flushed.max(self.log.recovery_point());
-                }
+                let flush = self.log.begin_due_flush(NOW_MS);
+                self.end_flush(flush).await;
+            }
+            Step::BeginFlush => self.flush = Some(self.log.begin_flush()),
+            Step::EndFlush => {
+                let flush = self.flush.take();
+                self.end_flush(flush).await;
             }
             Step::Checkpoint => self.model.checkpoint = self.log.recovery_point(),
             Step::Retain { part } => {
@@ -217,7 +226,16 @@ impl Run {
         self.model.cut_unsynced = false;
     }
 
+    async fn end_flush(&mut self, flush: Option<Flush>) {
+        if let Some(flush) = flush {
+            let flushed = flush.run().await.unwrap();
+            self.log.flushed(flushed, NOW_MS);
+            self.model.flushed = self.model.flushed.max(self.log.recovery_point());
+        }
+    }
+
     fn reopen(&mut self, clean: bool) {
+        self.flush = None;
         self.log = reopen(&self.disk, config(), clean, self.model.checkpoint);
         self.check_derived_state();
     }

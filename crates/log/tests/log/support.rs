@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use host::sim::{Keep, World, WorldOptions};
+use host::sim::{DiskFault, Keep, World, WorldOptions};
 use host::{Disk, Host};
 use log::{Appended, AppendedBatch, Log, LogConfig};
 use trace::EventId;
@@ -42,6 +42,16 @@ impl Machine {
         self.world.power_loss(NODE, EventId::ROOT, keep);
         self.host.take();
         self.start().await
+    }
+
+    /// From here on something is wrong with the disk.
+    pub fn break_disk(&self, fault: DiskFault) {
+        self.world.disk_fault(EventId::ROOT, NODE, fault);
+    }
+
+    /// The disk is whole again.
+    pub fn mend_disk(&self) {
+        self.world.heal(EventId::ROOT);
     }
 
     /// All files of the partition's directory, for the scan.

@@ -1,21 +1,36 @@
 //! lost-write: a record that its producer saw acknowledged, by the acks it asked for, cannot be read at the end.
 //!
 //! From: Jepsen's Kafka workload. The signature says what was promised (`acked-all`, `acked-one`, `acked-none`) and what took
-//! the record: the first election after it was sent whose leader's log ended before it, and what had shortened that log.
+//! the record: the first election after it was sent whose leader's log ended before it, and what had shortened that log; or
+//! a leader that acknowledged it when another had taken over already.
 //! Legal: nothing. With acks=0 or 1 it is a hazard of that configuration, which a scenario may expect or allow. Offsets below
 //! the log start, compacted topics and deleted topics are not judged.
 //! Not checked: partitions that the fresh reader could not read (liveness says so).
 
-use trace::{EventId, Name, Partition};
+use trace::{EventId, EventKind, Name, Partition};
 
 use crate::finding::{Charge, Findings};
 use crate::fold::PartitionFold;
-use crate::judge::{Ending, Oracle};
+use crate::judge::{Ending, Moment, Oracle};
 use crate::records::{Outcome, Record};
 use crate::sparse::Table;
 
+/// Records that a leader acknowledged after another had taken over.
+struct Deposed {
+    partition: Partition,
+    base: i64,
+    end: i64,
+    epoch: i32,
+    event: EventId,
+    at: u64,
+    node: Name,
+    successor: EventId,
+}
+
 #[derive(Default)]
-pub(crate) struct LostWrite;
+pub(crate) struct LostWrite {
+    deposed: Vec<Deposed>,
+}
 
 /// Lost records with the same fate: one finding.
 struct Lost {
@@ -27,6 +42,25 @@ struct Lost {
 }
 
 impl Oracle for LostWrite {
+    fn observe(&mut self, moment: &Moment, _: &mut Findings) {
+        let EventKind::ProduceAcked { partition, base_offset, records, leader_epoch, .. } = &moment.event.kind else {
+            return;
+        };
+        let newest = moment.place.and_then(|place| moment.world.partitions[place].newest_term());
+        if let Some(term) = newest.filter(|term| term.epoch > *leader_epoch) {
+            self.deposed.push(Deposed {
+                partition: *partition,
+                base: *base_offset,
+                end: base_offset.saturating_add(i64::from(*records)),
+                epoch: *leader_epoch,
+                event: moment.event.id,
+                at: moment.event.at,
+                node: moment.event.node,
+                successor: term.event,
+            });
+        }
+    }
+
     fn finish(&mut self, ending: &Ending, findings: &mut Findings) {
         let readable = readable(ending);
         let mut lost: Table<(Partition, Name, String), Lost> = Table::default();
@@ -41,7 +75,7 @@ impl Oracle for LostWrite {
                 continue;
             }
             let acks = ending.context.clients.get(&producer).map_or("acked-all", |facts| facts.acks_word());
-            let fate = fate(ending, partition, record);
+            let fate = self.fate(ending, partition, record);
             let kind = format!("{acks}/{}", fate.place);
             let entry = lost.entry((partition, producer, kind)).or_insert_with(|| Lost {
                 first: (sequence, *record),
@@ -107,17 +141,30 @@ struct Fate {
     words: String,
 }
 
-fn fate(ending: &Ending, partition: Partition, record: &Record) -> Fate {
-    let found = ending.world.partition(partition).filter(|_| record.offset >= 0).and_then(|fold| taken(fold, record));
-    found.unwrap_or_else(|| {
-        let nowhere = (EventId::ROOT, 0);
-        let (place, words) = if record.offset < 0 {
-            ("never-stored", "nobody waited for a broker to store it")
-        } else {
-            ("unexplained", "no election explains it")
+impl LostWrite {
+    fn fate(&self, ending: &Ending, partition: Partition, record: &Record) -> Fate {
+        let acked = |deposed: &&Deposed| {
+            deposed.partition == partition
+                && (deposed.base..deposed.end).contains(&record.offset)
+                && (record.sent..record.resolved).contains(&deposed.event)
         };
-        Fate { place, blame: nowhere, cause: EventId::ROOT, words: words.to_owned() }
-    })
+        if let Some(deposed) = self.deposed.iter().find(acked) {
+            let words =
+                format!("{} acknowledged it in epoch {}, when another broker led already", deposed.node, deposed.epoch);
+            let blame = (deposed.event, deposed.at);
+            return Fate { place: "by-deposed-leader", blame, cause: deposed.successor, words };
+        }
+        let fold = ending.world.partition(partition).filter(|_| record.offset >= 0);
+        fold.and_then(|fold| taken(fold, record)).unwrap_or_else(|| {
+            let nowhere = (EventId::ROOT, 0);
+            let (place, words) = if record.offset < 0 {
+                ("never-stored", "nobody waited for a broker to store it")
+            } else {
+                ("unexplained", "no election explains it")
+            };
+            Fate { place, blame: nowhere, cause: EventId::ROOT, words: words.to_owned() }
+        })
+    }
 }
 
 /// The first election after the record was sent whose leader did not have it.
@@ -161,6 +208,13 @@ mod tests {
         story.producer_acks(1).sent(0).produce(1, 1).acked(0, 0).crash(1).elect(2, &[2, 3]).read(&[]);
         story.fires(&["acked-one/after-election"]);
         story.allow("lost-write/acked-one").quiet();
+    }
+
+    #[test]
+    fn a_deposed_leader_acknowledges_what_will_be_cut_off() {
+        let mut story = story();
+        story.producer_acks(1).decide(2, &[2, 3]).leads(2).sent(0).produce(1, 1).produce_acked_by_one(1, 0).acked(0, 0);
+        story.read(&[]).fires(&["acked-one/by-deposed-leader"]);
     }
 
     #[test]

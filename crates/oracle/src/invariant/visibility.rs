@@ -1,13 +1,15 @@
 //! O7: consumers are served only what is below the high watermark at that moment, and at an offset always the same bytes.
 //!
 //! From: `ConsistentRead` in Vanlightly/kafka-tlaplus; KAFKA-9835, KAFKA-9807 (torn reads), KAFKA-14704.
-//! Legal: everything after an unclean election; other batch boundaries after compaction (such topics are skipped).
+//! Legal: everything after an unclean election; what a new leader lost in a power loss or with its disk (committed-durability
+//! tells of that, and inconsistent-offsets who saw it); other batch boundaries after compaction (such topics are skipped).
 //! Not checked: the last stable offset and aborted transactions (no transaction events yet); the bytes' way to the client
 //! (TCP and the CRC guard that; inconsistent-offsets compares what arrived).
 
 use trace::{EventId, EventKind};
 
 use crate::finding::{Charge, Findings};
+use crate::fold::LossCause;
 use crate::judge::{Moment, Oracle};
 use crate::sparse::Slots;
 
@@ -30,6 +32,9 @@ pub(crate) struct Visibility {
 impl Oracle for Visibility {
     fn observe(&mut self, moment: &Moment, findings: &mut Findings) {
         let Some(place) = moment.place else { return };
+        if let EventKind::BecameLeader { .. } = &moment.event.kind {
+            self.forget_lost(moment, place);
+        }
         let EventKind::Served { base_offset, high_watermark, records, crc, leader_epoch, client, .. } =
             &moment.event.kind
         else {
@@ -71,6 +76,16 @@ impl Oracle for Visibility {
 }
 
 impl Visibility {
+    /// A leader that lost its memory begins: what it cannot know any more is not held against it.
+    fn forget_lost(&mut self, moment: &Moment, place: usize) {
+        let Some(leader) = moment.world.replica(place, moment.event.node) else { return };
+        let end = leader.log.end;
+        let loss = leader.loss_of(end, moment.event.id).map(|loss| loss.cause);
+        if matches!(loss, Some(LossCause::PowerLoss | LossCause::DiskReplaced)) {
+            self.served.at(place).retain(|seen| seen.base < end);
+        }
+    }
+
     /// Remembers what was served; gives back what was served there before, if it was something else.
     fn remember(&mut self, place: usize, seen: Seen) -> Option<Seen> {
         let served = self.served.at(place);
@@ -118,6 +133,16 @@ mod tests {
     fn an_offset_never_changes_once_it_was_served() {
         let mut story = story();
         story.commit(1).serve(1, 0).truncate(3, 0).append(3, 0, 1, 0, 7).hw(3, 1).serve(3, 0).fires(&["changed"]);
+    }
+
+    #[test]
+    fn a_leader_that_lost_its_memory_may_serve_other_bytes_but_one_that_cut_its_log_may_not() {
+        let mut powerless = story();
+        powerless.commit(1).serve(1, 0).power_loss(1).restart(1, 0).elect(1, &[1]).produce(1, 1).hw(1, 1);
+        powerless.serve(1, 0).quiet();
+        let mut cut = story();
+        cut.commit(1).serve(1, 0).crash(1).truncate(2, 0).elect(2, &[2]).produce(2, 1).hw(2, 1);
+        cut.serve(2, 0).fires(&["changed"]);
     }
 
     #[test]

@@ -45,8 +45,8 @@ pub(super) enum Input {
     Closed(Port, u64, EventId),
     /// An attempt to reach the leader, by its number.
     Connected(u64, EventId, Option<Connection>),
-    /// All up to this zxid is durable, because of that append.
-    Synced(Zxid, EventId),
+    /// An fsync of the log is done; the event is the last append it covers.
+    Synced(SyncWork, EventId),
     /// A snapshot up to this zxid is durable.
     SnapshotWritten(Zxid),
     /// The disk failed.
@@ -193,7 +193,11 @@ impl Member {
                 self.zab.on_connected(now, cause, attempt, id);
             }
             Input::Connected(attempt, cause, None) => self.zab.on_connect_failed(now, cause, attempt),
-            Input::Synced(zxid, cause) => self.zab.on_synced(now, cause, zxid),
+            Input::Synced(work, cause) => {
+                if work.generation == self.storage.generation() {
+                    self.zab.on_synced(now, cause, work.last);
+                }
+            }
             Input::SnapshotWritten(zxid) => {
                 self.storage.snapshot_written(zxid)?;
                 // A snapshot that came from the leader meanwhile may have replaced the log.
@@ -525,7 +529,7 @@ async fn sync_log(
             work.merge(later);
             cause = later_cause;
         }
-        let input = work.run().await.map_or(Input::Broken(cause), |zxid| Input::Synced(zxid, cause));
+        let input = if work.run().await.is_ok() { Input::Synced(work, cause) } else { Input::Broken(cause) };
         if mailbox.send(input).is_err() {
             return;
         }

@@ -32,6 +32,7 @@ pub(crate) struct Storage {
     /// Segments with bytes that no [`SyncWork`] covers yet.
     dirty: Vec<(Zxid, File)>,
     directory_dirty: bool,
+    generation: u64,
 }
 
 /// Files to fsync, so that all up to `last` is durable.
@@ -41,13 +42,15 @@ pub(crate) struct SyncWork {
     files: Vec<(Zxid, File)>,
     /// The last entry appended before.
     pub(crate) last: Zxid,
+    /// [`Storage::generation`] when it was appended.
+    pub(crate) generation: u64,
 }
 
 impl SyncWork {
     /// Takes over what `later` would do.
     pub(crate) fn merge(&mut self, later: SyncWork) {
         self.directory = self.directory.take().or(later.directory);
-        self.last = later.last;
+        (self.last, self.generation) = (later.last, later.generation);
         for (after, file) in later.files {
             if self.files.iter().all(|(known, _)| *known != after) {
                 self.files.push((after, file));
@@ -56,14 +59,14 @@ impl SyncWork {
     }
 
     /// Makes it durable.
-    pub(crate) async fn run(self) -> io::Result<Zxid> {
+    pub(crate) async fn run(&self) -> io::Result<()> {
         for (_, file) in &self.files {
             file.sync().await?;
         }
         if let Some(directory) = &self.directory {
             self.disk.sync_dir(directory).await?;
         }
-        Ok(self.last)
+        Ok(())
     }
 }
 
@@ -84,6 +87,7 @@ impl Storage {
             last: snapshot,
             dirty: Vec::new(),
             directory_dirty: true,
+            generation: 0,
         };
         let entries = storage.recover_segments(&names)?;
         if storage.segments.is_empty() {
@@ -188,7 +192,12 @@ impl Storage {
         }
         let directory = std::mem::take(&mut self.directory_dirty).then(|| self.directory.clone());
         let files = std::mem::take(&mut self.dirty);
-        Some(SyncWork { disk: self.disk.clone(), directory, files, last: self.last })
+        Some(SyncWork { disk: self.disk.clone(), directory, files, last: self.last, generation: self.generation })
+    }
+
+    /// Grows whenever the log's end is replaced: an fsync begun before says nothing about what stands there now.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// Makes all durable now, also what an unfinished [`SyncWork`] was to do.
@@ -204,6 +213,7 @@ impl Storage {
     /// Cuts the log after `zxid`, durably.
     pub(crate) async fn truncate(&mut self, zxid: Zxid) -> io::Result<()> {
         assert!(zxid >= self.snapshot, "a snapshot holds only what is committed");
+        self.generation += 1;
         while self.ends.back().is_some_and(|(last, ..)| *last > zxid) {
             self.ends.pop_back();
         }
@@ -231,6 +241,7 @@ impl Storage {
     pub(crate) async fn install(&mut self, zxid: Zxid, state: &[u8]) -> io::Result<()> {
         // Only who is behind gets a snapshot, so the old log lies before it: a crash in between recovers the new state.
         assert!(self.last < zxid, "a snapshot to {zxid} would replace a log to {}", self.last);
+        self.generation += 1;
         self.disk.write_atomically(&self.path(&snapshot_name(zxid)), &with_checksum(state)).await?;
         for segment in std::mem::take(&mut self.segments) {
             self.disk.delete(&segment.path)?;

@@ -314,8 +314,12 @@ impl Zab {
         }
     }
 
-    /// All up to `zxid` is durable now.
+    /// All up to `zxid` is durable now, by an fsync that began after the last `Truncate` or `InstallSnapshot`.
+    ///
+    /// # Panics
+    /// If the log ends before that.
     pub fn on_synced(&mut self, now: Nanos, cause: EventId, zxid: Zxid) {
+        assert!(zxid <= self.history.last(), "{zxid} is durable, but the log ends at {}", self.history.last());
         self.synced = self.synced.max(zxid);
         match &self.state {
             State::Looking => {}

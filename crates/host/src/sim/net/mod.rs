@@ -147,7 +147,7 @@ impl Net {
         let mut caught = None;
         for (fault, Hold { rule, seen }) in self.holds.borrow_mut().iter_mut() {
             let same = rule.api == info.api && rule.response == info.response;
-            if same && rule.from == from && rule.to == info.peer {
+            if same && rule.from.contains(&from) && rule.to.contains(&info.peer) {
                 *seen += 1;
                 if *seen == rule.nth {
                     caught = Some(*fault);
