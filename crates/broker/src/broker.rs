@@ -26,7 +26,7 @@ use crate::registration::run_session;
 use crate::replica::ControlFence;
 use crate::replica_manager::{
     Proposal, ReplicaManager, Unannounced, run_high_watermark_checkpoints, run_isr_notifier, run_isr_shrinker,
-    run_isr_writer, run_recovery_point_checkpoints,
+    run_isr_writer, run_recovery_point_checkpoints, run_retention,
 };
 use crate::rpc::Rpc;
 use crate::server::run_server;
@@ -115,6 +115,7 @@ pub async fn run_broker_until(host: Host, config: BrokerConfig, stop: impl Futur
     host.spawn("rebalance-timer", run_rebalance_timer(broker.clone()));
     host.spawn("high-watermark-checkpoints", run_high_watermark_checkpoints(broker.clone()));
     host.spawn("recovery-point-checkpoints", run_recovery_point_checkpoints(broker.clone()));
+    host.spawn("retention", run_retention(broker.clone()));
     let cause = stop.await;
     broker.shut_down(cause).await;
 }
@@ -125,14 +126,8 @@ fn assemble(host: Host, config: BrokerConfig, settings: Rc<Settings>) -> Parts {
     let session_timeout = u32::try_from(settings.zookeeper_session_timeout_ms).unwrap_or(u32::MAX);
     let zookeeper = Client::connect(host.clone(), config.zookeeper, session_timeout);
     let metadata = Rc::new(RefCell::new(MetadataCache::default()));
-    let (replicas, proposals) = ReplicaManager::new(
-        host.clone(),
-        config.id,
-        settings.clone(),
-        config.flaws,
-        config.data,
-        metadata.clone(),
-    );
+    let (replicas, proposals) =
+        ReplicaManager::new(host.clone(), config.id, settings.clone(), config.flaws, config.data, metadata.clone());
     let (controller, events) = mpsc::unbounded_channel();
     let broker = Broker {
         id: config.id,

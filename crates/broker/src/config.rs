@@ -209,9 +209,14 @@ const MINIMA: &[(&str, i64)] = &[
 ];
 
 /// Settings whose -1 means "no limit".
-const UNLIMITED: &[&str] =
-    &["log.retention.ms", "log.retention.minutes", "log.retention.hours", "log.retention.bytes", "retention.ms",
-        "retention.bytes"];
+const UNLIMITED: &[&str] = &[
+    "log.retention.ms",
+    "log.retention.minutes",
+    "log.retention.hours",
+    "log.retention.bytes",
+    "retention.ms",
+    "retention.bytes",
+];
 
 /// Whether a number is in the range of the setting.
 fn in_range(name: &str, value: &str) -> Result<(), ConfigError> {

@@ -309,7 +309,9 @@ impl Loop {
             .with_topics(
                 by_topic(fetching, partition)
                     .into_iter()
-                    .map(|(topic, partitions)| FetchTopic::default().with_topic(topic_name(topic)).with_partitions(partitions))
+                    .map(|(topic, partitions)| {
+                        FetchTopic::default().with_topic(topic_name(topic)).with_partitions(partitions)
+                    })
                     .collect(),
             )
     }

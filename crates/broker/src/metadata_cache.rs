@@ -131,7 +131,12 @@ impl MetadataCache {
                 };
                 let entry = self.topics.entry(name.to_owned());
                 let new = || TopicView { name: Name::new(name), id: topic.topic_id, partitions: BTreeMap::new() };
-                let topic = { let id = topic.topic_id; let it = entry.or_insert_with(new); it.id = id; it };
+                let topic = {
+                    let id = topic.topic_id;
+                    let it = entry.or_insert_with(new);
+                    it.id = id;
+                    it
+                };
                 topic.partitions.insert(state.partition_index, view);
             }
         }
@@ -151,11 +156,14 @@ impl MetadataCache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wire::control::{UpdateMetadataBroker, UpdateMetadataEndpoint, UpdateMetadataPartitionState, UpdateMetadataTopicState};
+    use wire::control::{
+        UpdateMetadataBroker, UpdateMetadataEndpoint, UpdateMetadataPartitionState, UpdateMetadataTopicState,
+    };
     use wire::kafka::{StrBytes, TopicName};
 
     fn request(live: &[i32], leader: i32) -> UpdateMetadataRequest {
-        let endpoint = UpdateMetadataEndpoint { port: 9092, host: StrBytes::from_static_str("b"), ..Default::default() };
+        let endpoint =
+            UpdateMetadataEndpoint { port: 9092, host: StrBytes::from_static_str("b"), ..Default::default() };
         UpdateMetadataRequest {
             controller_id: 2,
             live_brokers: live

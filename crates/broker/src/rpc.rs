@@ -59,7 +59,11 @@ impl Rpc {
             }
             Ok(Err(())) => Err(NoAnswer { cause: sent.unwrap_or(cause) }),
             Err(_elapsed) => {
-                let late = EventKind::RequestTimedOut { peer: self.peer.host, api: api_name(request.api().key()), correlation };
+                let late = EventKind::RequestTimedOut {
+                    peer: self.peer.host,
+                    api: api_name(request.api().key()),
+                    correlation,
+                };
                 Err(NoAnswer { cause: self.host.emit(sent.unwrap_or(cause), late) })
             }
         }

@@ -5,11 +5,9 @@ use std::rc::Rc;
 
 use host::{Connection, Listener};
 use trace::EventId;
-use wire::kafka::{
-    Api, Request, RequestError, decode_request, encode_response, unsupported_api_versions,
-};
+use wire::kafka::{Api, Request, RequestError, decode_request, encode_response, unsupported_api_versions};
 
-use crate::apis::{self, Context};
+use crate::apis::{self, Context, Handled};
 use crate::broker::Broker;
 
 /// Accepts connections for as long as the broker runs.
@@ -35,7 +33,11 @@ async fn serve(broker: Rc<Broker>, mut connection: Connection) {
         };
         let follower = follower(&request);
         let context = Context { version: header.api_version, cause: frame.cause, peer: connection.peer };
-        let Some((response, cause)) = apis::handle(&broker, context, request).await else { continue };
+        let (response, cause) = match apis::handle(&broker, context, request).await {
+            Handled::Answer(reply) => reply,
+            Handled::Silence => continue,
+            Handled::Close => return,
+        };
         let (key, version, correlation) = (header.api_key, header.api_version, header.correlation_id);
         // A response that its version cannot carry is a bug, but no reason to end a broker.
         let Ok(answer) = encode_response(key, version, correlation, &response) else { return };

@@ -151,6 +151,10 @@ impl ProducerConfig {
             max_in_flight: settings.number("max.in.flight.requests.per.connection", 5, 1..=1_000)? as usize,
             client,
         };
+        if settings.given("transactional.id") {
+            return Err(ConfigError::Conflict("transactions are not built: leave transactional.id out"));
+        }
+        settings.ignore(&["transaction.timeout.ms"]);
         settle_idempotence(&mut config, &settings)?;
         settle_delivery_timeout(&mut config, &settings)?;
         settings.finish()?;
@@ -291,10 +295,25 @@ impl ConsumerConfig {
             max_poll_records: settings.number("max.poll.records", 500, 1..=i32::MAX as u64)? as usize,
             check_crcs: settings.get("check.crcs", true, "true or false")?,
         };
+        settings.ignore(GROUP_SETTINGS);
         settings.finish()?;
         Ok(config)
     }
 }
+
+/// Valid, and without meaning for a consumer that is in no group and knows no racks.
+const GROUP_SETTINGS: &[&str] = &[
+    "auto.commit.interval.ms",
+    "client.rack",
+    "default.api.timeout.ms",
+    "enable.auto.commit",
+    "group.instance.id",
+    "group.protocol",
+    "heartbeat.interval.ms",
+    "max.poll.interval.ms",
+    "partition.assignment.strategy",
+    "session.timeout.ms",
+];
 
 /// Hands out settings and knows which nobody asked for.
 struct Settings<'a> {
@@ -334,6 +353,10 @@ impl<'a> Settings<'a> {
         self.number(name, default, 0..=i64::MAX as u64).map(Duration::from_millis)
     }
 
+    fn ignore(&mut self, names: &[&'static str]) {
+        self.asked.extend_from_slice(names);
+    }
+
     fn finish(&self) -> Result<(), ConfigError> {
         match self.given.keys().find(|name| !self.asked.contains(&name.as_str())) {
             None => Ok(()),
@@ -367,6 +390,14 @@ mod tests {
     fn unknown_settings_are_refused_by_name() {
         let error = ConsumerConfig::from_settings(&settings(&[("fetch.min.byte", "1")])).unwrap_err();
         assert_eq!(error, ConfigError::Unknown("fetch.min.byte".to_owned()));
+    }
+
+    #[test]
+    fn what_is_not_built_is_refused_not_ignored() {
+        for setting in [("compression.type", "zstd"), ("transactional.id", "orders")] {
+            assert!(ProducerConfig::from_settings(&settings(&[setting])).is_err(), "{setting:?}");
+        }
+        assert!(ConsumerConfig::from_settings(&settings(&[("session.timeout.ms", "6000")])).is_ok());
     }
 
     #[test]

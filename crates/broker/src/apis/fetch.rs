@@ -8,10 +8,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use log::AppendedBatch;
 use trace::{EventId, EventKind, Partition};
+use wire::kafka::ErrorCode;
 use wire::kafka::messages::fetch_request::FetchPartition;
 use wire::kafka::messages::fetch_response::{EpochEndOffset, FetchableTopicResponse, PartitionData};
 use wire::kafka::messages::{FetchRequest, FetchResponse};
-use wire::kafka::ErrorCode;
 
 use super::{Context, Reply};
 use crate::broker::Broker;
@@ -64,7 +64,8 @@ pub async fn handle(broker: &Rc<Broker>, context: Context, request: FetchRequest
 }
 
 fn known_partitions(broker: &Broker, request: &FetchRequest) -> Vec<Partition> {
-    let all = request.topics.iter().flat_map(|topic| topic.partitions.iter().map(move |it| (&topic.topic, it.partition)));
+    let all =
+        request.topics.iter().flat_map(|topic| topic.partitions.iter().map(move |it| (&topic.topic, it.partition)));
     all.filter_map(|(topic, index)| broker.replicas.find(topic.as_str(), index)).map(|it| it.partition).collect()
 }
 

@@ -82,10 +82,7 @@ async fn try_block(broker: &Broker, cause: &mut EventId) -> Result<Option<std::o
     let data: Bytes = block.encode();
     let written = match version {
         Some(version) => zookeeper.set_data(*cause, znodes::PRODUCER_IDS, data, version).await.map(|it| it.cause),
-        None => zookeeper
-            .create(*cause, znodes::PRODUCER_IDS, data, CreateMode::Persistent)
-            .await
-            .map(|it| it.cause),
+        None => zookeeper.create(*cause, znodes::PRODUCER_IDS, data, CreateMode::Persistent).await.map(|it| it.cause),
     };
     match written {
         Ok(reply) => {

@@ -55,7 +55,12 @@ fn wanted(broker: &Broker, context: Context, request: &MetadataRequest) -> Vec<W
     topics.iter().map(one).collect()
 }
 
-async fn topic(broker: &Rc<Broker>, context: Context, request: &MetadataRequest, wanted: Wanted) -> MetadataResponseTopic {
+async fn topic(
+    broker: &Rc<Broker>,
+    context: Context,
+    request: &MetadataRequest,
+    wanted: Wanted,
+) -> MetadataResponseTopic {
     let name = {
         let cache = broker.metadata.borrow();
         let found = match &wanted {

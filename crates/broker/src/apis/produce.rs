@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use trace::{EventId, EventKind, Name, Partition};
-use wire::kafka::messages::produce_response::{LeaderIdAndEpoch, PartitionProduceResponse, TopicProduceResponse};
+use wire::kafka::ErrorCode;
+use wire::kafka::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use wire::kafka::messages::{ProduceRequest, ProduceResponse};
-use wire::kafka::{BrokerId, ErrorCode};
 
-use super::{Context, Reply};
+use super::{Context, Handled};
 use crate::broker::Broker;
 use crate::purgatory::DelayedProduce;
 use crate::replica_manager::{Replica, Written};
@@ -33,8 +33,8 @@ struct Waiting {
     since: i32,
 }
 
-/// Appends, waits, answers. With acks=0 nothing is answered; errors are then lost, as in Kafka, but for the connection.
-pub async fn handle(broker: &Rc<Broker>, context: Context, request: ProduceRequest) -> Option<Reply> {
+/// Appends, waits, answers. With acks=0 nothing is answered; an error then closes the connection.
+pub async fn handle(broker: &Rc<Broker>, context: Context, request: ProduceRequest) -> Handled {
     let acks = request.acks;
     let mut cause = context.cause;
     let mut parts = append(broker, context, &request, acks).await;
@@ -44,7 +44,11 @@ pub async fn handle(broker: &Rc<Broker>, context: Context, request: ProduceReque
     for part in &parts {
         cause = account(broker, part, acks, cause);
     }
-    (acks != 0).then(|| (respond(context, &request, &parts).into(), cause))
+    match acks {
+        0 if parts.iter().any(|part| part.result.is_err()) => Handled::Close,
+        0 => Handled::Silence,
+        _ => Handled::Answer((respond(&request, &parts).into(), cause)),
+    }
 }
 
 async fn append(broker: &Rc<Broker>, context: Context, request: &ProduceRequest, acks: i16) -> Vec<Part> {
@@ -136,12 +140,9 @@ fn account(broker: &Broker, part: &Part, acks: i16, cause: EventId) -> EventId {
     }
 }
 
-fn respond(context: Context, request: &ProduceRequest, parts: &[Part]) -> ProduceResponse {
-    let mut topics: Vec<TopicProduceResponse> = request
-        .topic_data
-        .iter()
-        .map(|topic| TopicProduceResponse::default().with_name(topic.name.clone()))
-        .collect();
+fn respond(request: &ProduceRequest, parts: &[Part]) -> ProduceResponse {
+    let mut topics: Vec<TopicProduceResponse> =
+        request.topic_data.iter().map(|topic| TopicProduceResponse::default().with_name(topic.name.clone())).collect();
     for part in parts {
         let response = PartitionProduceResponse::default().with_index(part.index);
         let response = match &part.result {
@@ -150,13 +151,9 @@ fn respond(context: Context, request: &ProduceRequest, parts: &[Part]) -> Produc
                 .with_log_append_time_ms(-1)
                 .with_log_start_offset(written.log_start),
             Err(error) => {
-                let refused = response
-                    .with_error_code(error.code())
-                    .with_base_offset(-1)
-                    .with_log_append_time_ms(-1)
-                    .with_log_start_offset(-1);
-                // Where the leader is now is told by Metadata; KIP-951's hint would be right here only by chance.
-                if context.version >= 10 { refused.with_current_leader(nobody()) } else { refused }
+                // Where the leader is now is told by Metadata: KIP-951's hint (version 10) is left out.
+                let refused = response.with_error_code(error.code()).with_base_offset(-1);
+                refused.with_log_append_time_ms(-1).with_log_start_offset(-1)
             }
         };
         let responses = &mut topics[part.topic].partition_responses;
@@ -164,8 +161,4 @@ fn respond(context: Context, request: &ProduceRequest, parts: &[Part]) -> Produc
         responses.push(response);
     }
     ProduceResponse::default().with_responses(topics)
-}
-
-fn nobody() -> LeaderIdAndEpoch {
-    LeaderIdAndEpoch::default().with_leader_id(BrokerId(-1)).with_leader_epoch(-1)
 }

@@ -30,12 +30,7 @@ pub fn handle(broker: &Rc<Broker>, context: Context, request: &StopReplicaReques
     StopReplicaResponse { error_code: 0, partition_errors }
 }
 
-fn stop(
-    broker: &Rc<Broker>,
-    topic: &str,
-    state: &StopReplicaPartitionState,
-    cause: EventId,
-) -> Result<(), ErrorCode> {
+fn stop(broker: &Rc<Broker>, topic: &str, state: &StopReplicaPartitionState, cause: EventId) -> Result<(), ErrorCode> {
     let Some(replica) = broker.replicas.find(topic, state.partition_index) else { return Ok(()) };
     // Negative epochs come with deletions and from controllers that know none: they pass.
     if state.leader_epoch >= 0 && state.leader_epoch < replica.leader_epoch() {

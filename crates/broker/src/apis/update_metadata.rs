@@ -14,7 +14,9 @@ pub fn handle(broker: &Rc<Broker>, context: Context, request: &UpdateMetadataReq
     match admitted {
         Err(error) => UpdateMetadataResponse { error_code: error.code() },
         Ok(event) => {
-            broker.metadata.borrow_mut().update(request);
+            let gone = broker.metadata.borrow_mut().update(request);
+            // A topic of the same name may come with other settings.
+            gone.iter().for_each(|partition| broker.forget_topic_settings(partition.topic.as_str()));
             broker.metadata_cause.set(event);
             broker.metadata_changed.notify_waiters();
             UpdateMetadataResponse { error_code: 0 }

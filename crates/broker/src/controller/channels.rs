@@ -66,12 +66,7 @@ impl Drop for Channels {
     }
 }
 
-async fn deliver(
-    broker: Rc<Broker>,
-    id: i32,
-    mut rpc: Rpc,
-    mut queue: mpsc::UnboundedReceiver<(Request, EventId)>,
-) {
+async fn deliver(broker: Rc<Broker>, id: i32, mut rpc: Rpc, mut queue: mpsc::UnboundedReceiver<(Request, EventId)>) {
     const RETRY: Duration = Duration::from_millis(100);
     let timeout = milliseconds(broker.settings.controller_socket_timeout_ms);
     while let Some((request, mut cause)) = queue.recv().await {
@@ -83,7 +78,8 @@ async fn deliver(
             broker.host.sleep(RETRY).await;
         };
         if let (Request::StopReplica(request), Response::StopReplica(response)) = (&request, &answer.response) {
-            let deleting = request.topic_states.iter().any(|it| it.partition_states.iter().any(|it| it.delete_partition));
+            let deleting =
+                request.topic_states.iter().any(|it| it.partition_states.iter().any(|it| it.delete_partition));
             let stopped = |it: &&wire::control::StopReplicaPartitionError| it.error_code == ErrorCode::None.code();
             let partition = |it: &wire::control::StopReplicaPartitionError| Partition {
                 topic: Name::new(it.topic_name.as_str()),

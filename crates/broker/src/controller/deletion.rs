@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use trace::{EventId, Name, Partition};
 
+use super::Active;
 use super::requests::Batch;
 use super::store::Lost;
-use super::Active;
 use crate::znodes;
 
 impl Active {
@@ -55,7 +55,6 @@ impl Active {
         let done: Vec<Name> = self.undeleted.iter().filter(|(_, left)| left.is_empty()).map(|(it, _)| *it).collect();
         for topic in done {
             self.store.delete_topic(cause, topic.as_str()).await?;
-            self.broker.forget_topic_settings(topic.as_str());
             self.undeleted.remove(&topic);
             self.context.forget(topic);
         }

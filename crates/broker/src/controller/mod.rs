@@ -228,18 +228,11 @@ impl Controller {
             let created = zookeeper.create(cause, znodes::CONTROLLER_EPOCH, first, CreateMode::Persistent).await;
             return if created == Err(ZkError::SessionExpired) { Err(Lost::Session) } else { Ok(None) };
         };
-        let me = znodes::Controller {
-            version: 1,
-            brokerid: self.broker.id,
-            timestamp: self.broker.host.wall().to_string(),
-        };
+        let me =
+            znodes::Controller { version: 1, brokerid: self.broker.id, timestamp: self.broker.host.wall().to_string() };
         let operations = vec![
             Op::Create { path: znodes::CONTROLLER.to_owned(), data: me.encode(), mode: CreateMode::Ephemeral },
-            Op::SetData {
-                path: znodes::CONTROLLER_EPOCH.to_owned(),
-                data: (epoch + 1).to_string().into(),
-                version,
-            },
+            Op::SetData { path: znodes::CONTROLLER_EPOCH.to_owned(), data: (epoch + 1).to_string().into(), version },
         ];
         match zookeeper.multi(found, operations).await {
             Ok(reply) => match reply.value.last() {
@@ -368,8 +361,7 @@ impl Active {
             match write? {
                 Write::Stored(version, stored) => {
                     let replicas = broker_list(self.context.replicas(partition));
-                    let created =
-                        self.broker.host.emit(stored, EventKind::PartitionCreated { partition, replicas });
+                    let created = self.broker.host.emit(stored, EventKind::PartitionCreated { partition, replicas });
                     self.decided(partition, leadership, version, false, created);
                     batch.leadership(&self.context, partition, true);
                 }
@@ -411,7 +403,8 @@ impl Active {
                 decisions.extend(decision(&self.context, partition, current).map(|decision| (partition, decision)));
             }
             let store = &self.store;
-            let writes = join_all(decisions.iter().map(|(partition, it)| store.write(cause, *partition, &it.next))).await;
+            let writes =
+                join_all(decisions.iter().map(|(partition, it)| store.write(cause, *partition, &it.next))).await;
             for ((partition, decision), write) in decisions.into_iter().zip(writes) {
                 match write? {
                     Write::Stored(version, stored) => {
@@ -492,7 +485,9 @@ impl Active {
         let paths: Vec<String> = names.iter().map(|name| format!("{}/{name}", znodes::ISR_CHANGES)).collect();
         let mut partitions = BTreeSet::new();
         for read in join_all(paths.iter().map(|path| self.store.get(cause, path))).await {
-            let Some(notification) = read?.and_then(|(data, _, _)| IsrChangeNotification::decode(&data)) else { continue };
+            let Some(notification) = read?.and_then(|(data, _, _)| IsrChangeNotification::decode(&data)) else {
+                continue;
+            };
             for it in notification.partitions {
                 partitions.insert(Partition { topic: Name::new(&it.topic), index: it.partition });
             }

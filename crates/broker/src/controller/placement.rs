@@ -40,8 +40,16 @@ mod tests {
         // From AdminUtils' documentation: 5 brokers, 10 partitions, 3 replicas, start 0, shift 0.
         let placed = place(&[0, 1, 2, 3, 4], 10, 3, 0, 0).unwrap();
         let expected = [
-            [0, 1, 2], [1, 2, 3], [2, 3, 4], [3, 4, 0], [4, 0, 1],
-            [0, 2, 3], [1, 3, 4], [2, 4, 0], [3, 0, 1], [4, 1, 2],
+            [0, 1, 2],
+            [1, 2, 3],
+            [2, 3, 4],
+            [3, 4, 0],
+            [4, 0, 1],
+            [0, 2, 3],
+            [1, 3, 4],
+            [2, 4, 0],
+            [3, 0, 1],
+            [4, 1, 2],
         ];
         assert_eq!(placed, expected);
     }

@@ -247,7 +247,8 @@ mod tests {
         }
         let replicas = BTreeMap::from([(0, vec![1, 2, 3]), (1, vec![2, 3])]);
         context.topics.insert(Name::new("orders"), Topic { id: Uuid::from_u128(9), replicas, unclean: false });
-        let stored = LeaderAndIsr { leader: 1, leader_epoch: 4, isr: vec![1, 2], controller_epoch: 6, partition_epoch: 8 };
+        let stored =
+            LeaderAndIsr { leader: 1, leader_epoch: 4, isr: vec![1, 2], controller_epoch: 6, partition_epoch: 8 };
         context.leadership.insert(Partition::new("orders", 0), stored);
         context
     }

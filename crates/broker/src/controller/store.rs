@@ -136,7 +136,11 @@ impl Store {
         Op::Check { path: znodes::CONTROLLER_EPOCH.to_owned(), version: self.epoch_version }
     }
 
-    async fn guarded(&self, cause: EventId, operations: Vec<Op>) -> Result<Result<Reply<Vec<OpResult>>, ZkError>, Lost> {
+    async fn guarded(
+        &self,
+        cause: EventId,
+        operations: Vec<Op>,
+    ) -> Result<Result<Reply<Vec<OpResult>>, ZkError>, Lost> {
         let all = || {
             let mut all = vec![self.check()];
             all.extend(operations.iter().cloned());
@@ -150,11 +154,8 @@ impl Store {
 
     /// Stores a leadership, if its node still has the version the decision came from.
     pub async fn write(&self, cause: EventId, partition: Partition, next: &LeaderAndIsr) -> Result<Write, Lost> {
-        let set = Op::SetData {
-            path: znodes::state(partition),
-            data: content(next).encode(),
-            version: next.partition_epoch,
-        };
+        let set =
+            Op::SetData { path: znodes::state(partition), data: content(next).encode(), version: next.partition_epoch };
         Ok(match self.guarded(cause, vec![set]).await? {
             Ok(reply) => match reply.value.last() {
                 Some(OpResult::Set(stat)) => Write::Stored(stat.version, reply.cause),

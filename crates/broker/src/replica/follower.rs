@@ -46,9 +46,7 @@ pub fn truncation(
     }
     match own_end(leaders_epoch) {
         (_, end) if end < 0 => Truncation { to: leaders_end.min(log_end), complete: true },
-        (epoch, end) if epoch == leaders_epoch => {
-            Truncation { to: leaders_end.min(end).min(log_end), complete: true }
-        }
+        (epoch, end) if epoch == leaders_epoch => Truncation { to: leaders_end.min(end).min(log_end), complete: true },
         (_, end) => Truncation { to: end.min(log_end), complete: false },
     }
 }
@@ -98,10 +96,10 @@ mod tests {
         let leader = Epochs(vec![(0, 0), (2, 20), (4, 30)], 35);
         // (follower, end after, questions)
         let cases = [
-            (Epochs(vec![(0, 0)], 15), 15, 1),            // shorter than the leader: nothing to cut
-            (Epochs(vec![(0, 0)], 25), 20, 1),            // wrote more in epoch 0 than survived
-            (Epochs(vec![(0, 0), (2, 20)], 28), 28, 1),   // same epoch
-            (Epochs(vec![(0, 0), (1, 18)], 25), 18, 1),   // epoch 1 is unknown to the leader, 0 is known to both
+            (Epochs(vec![(0, 0)], 15), 15, 1),          // shorter than the leader: nothing to cut
+            (Epochs(vec![(0, 0)], 25), 20, 1),          // wrote more in epoch 0 than survived
+            (Epochs(vec![(0, 0), (2, 20)], 28), 28, 1), // same epoch
+            (Epochs(vec![(0, 0), (1, 18)], 25), 18, 1), // epoch 1 is unknown to the leader, 0 is known to both
             (Epochs(vec![(0, 0), (1, 18), (3, 22)], 25), 18, 2), // KIP-279: iterate until both know the epoch
             (Epochs(vec![], 0), 0, 0),
         ];
@@ -128,9 +126,6 @@ mod tests {
     fn only_the_flaw_truncates_to_the_high_watermark_unasked() {
         assert_eq!(start_following(Some(4), 13, Flaws::NONE), Start::AskEpochEnd(4));
         assert_eq!(start_following(None, 0, Flaws::NONE), Start::TruncateTo(0));
-        assert_eq!(
-            start_following(Some(4), 13, Flaws::NONE.with(Flaw::HwTruncationLoss)),
-            Start::TruncateTo(13)
-        );
+        assert_eq!(start_following(Some(4), 13, Flaws::NONE.with(Flaw::HwTruncationLoss)), Start::TruncateTo(13));
     }
 }

@@ -4,6 +4,7 @@ mod checkpoints;
 mod isr;
 mod load;
 mod replica;
+mod retention;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -19,8 +20,9 @@ use wire::kafka::ErrorCode;
 
 pub use checkpoints::{run_high_watermark_checkpoints, run_recovery_point_checkpoints};
 pub use isr::{IsrQueue, Proposal, Unannounced, run_isr_notifier, run_isr_shrinker, run_isr_writer};
-pub use replica::{Offsets, Replica};
 pub(crate) use replica::Role;
+pub use replica::{Offsets, Replica};
+pub use retention::run_retention;
 
 use crate::config::{Settings, TopicSettings};
 use crate::flaws::{Flaw, Flaws};

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use host::{Host, Time};
 use log::{AppendedBatch, EpochEnd, Log, ReadBatches};
-use trace::{EventId, EventKind, Partition};
 use tokio::sync::Notify;
+use trace::{EventId, EventKind, Partition};
 use uuid::Uuid;
 use wire::kafka::ErrorCode;
 

@@ -2,6 +2,9 @@
 
 extern crate odradek_broker as broker;
 
+mod flaws;
 mod one_broker;
+mod real;
+mod shutdown;
 mod support;
 mod three_brokers;

@@ -21,7 +21,8 @@ fn a_topic_is_created_written_and_read() {
         assert_eq!(cluster.list_offset(1, -1, 7).await, Ok(3));
         assert_eq!(cluster.list_offset(1, -2, 1).await, Ok(0));
         let kinds = cluster.kinds("broker-1");
-        for wanted in ["BrokerRegistered", "ControllerElected", "PartitionCreated", "LeadershipDecided", "BecameLeader"] {
+        for wanted in ["BrokerRegistered", "ControllerElected", "PartitionCreated", "LeadershipDecided", "BecameLeader"]
+        {
             assert!(kinds.iter().any(|kind| format!("{kind:?}").starts_with(wanted)), "{wanted}");
         }
         let acked = kinds.iter().filter(|kind| matches!(kind, EventKind::ProduceAcked { .. })).count();
@@ -87,7 +88,9 @@ fn records_and_high_watermark_survive_a_crash() {
         cluster.world.start("broker-1", crash);
         // The old registration lives until its session expires; then the broker leads again.
         cluster
-            .until("the partition is led again", async |cluster| cluster.fetch(1, 0).await.is_ok_and(|(all, _)| all.len() == 3))
+            .until("the partition is led again", async |cluster| {
+                cluster.fetch(1, 0).await.is_ok_and(|(all, _)| all.len() == 3)
+            })
             .await;
         let loaded = |kind: &EventKind| match kind {
             EventKind::LogLoaded { log_end, clean, .. } => Some((*log_end, *clean)),
@@ -146,7 +149,9 @@ fn a_fetch_waits_for_data_and_not_longer_than_asked() {
 fn nonsense_closes_the_connection_and_leaves_the_broker_alive() {
     simulate(7, async |world| {
         let cluster = Cluster::start(world, 1, &[]).await;
-        for frame in [vec![0, 0, 0, 8, 0, 1, 0, 11, 0, 0, 0, 1], vec![0, 0, 0, 8, 0, 99, 0, 0, 0, 0, 0, 1], vec![0, 0, 0, 1, 7]] {
+        for frame in
+            [vec![0, 0, 0, 8, 0, 1, 0, 11, 0, 0, 0, 1], vec![0, 0, 0, 8, 0, 99, 0, 0, 0, 0, 0, 1], vec![0, 0, 0, 1, 7]]
+        {
             let mut connection = cluster.client.connect(address(1), broker::kafka_framing(), ROOT).await.unwrap();
             connection.sender.send(ROOT, frame.into()).await.unwrap();
             assert!(connection.receiver.next().await.is_err());

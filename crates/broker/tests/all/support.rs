@@ -12,7 +12,7 @@ use host::sim::{Latency, World, WorldOptions};
 use host::{Address, Host, LocalBoxFuture};
 use trace::{Event, EventId, EventKind, Mode, Name, Partition};
 use wire::batch::{BatchBuilder, records};
-use wire::kafka::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use wire::kafka::messages::create_topics_request::{CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig};
 use wire::kafka::messages::fetch_request::{FetchPartition, FetchTopic};
 use wire::kafka::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use wire::kafka::messages::metadata_request::MetadataRequestTopic;
@@ -98,10 +98,11 @@ impl Cluster {
         let client = found.borrow().clone().expect("the client has started");
         let mut cluster = Cluster { world, client, events: Vec::new() };
         for id in 1..=brokers {
-            cluster.until("a broker knows all brokers", async |cluster| {
-                cluster.metadata(id, &[]).await.is_some_and(|metadata| metadata.brokers.len() == brokers as usize)
-            })
-            .await;
+            cluster
+                .until("a broker knows all brokers", async |cluster| {
+                    cluster.metadata(id, &[]).await.is_some_and(|metadata| metadata.brokers.len() == brokers as usize)
+                })
+                .await;
         }
         cluster
     }
@@ -123,7 +124,10 @@ impl Cluster {
         self.collect();
         let frame = |kind: &EventKind| {
             use EventKind::*;
-            matches!(kind, FrameSent(_) | FrameDelivered(_) | SessionView { .. } | ZabProposed { .. } | ZabDelivered { .. })
+            matches!(
+                kind,
+                FrameSent(_) | FrameDelivered(_) | SessionView { .. } | ZabProposed { .. } | ZabDelivered { .. }
+            )
         };
         for event in self.events.iter().filter(|event| !frame(&event.kind)) {
             eprintln!("{:>12} {:10} {} <- {}: {:?}", event.at / 1_000, event.node, event.id, event.cause, event.kind);
@@ -152,10 +156,8 @@ impl Cluster {
     }
 
     pub async fn metadata(&self, to: i32, topics: &[&str]) -> Option<MetadataResponse> {
-        let topics = topics
-            .iter()
-            .map(|topic| MetadataRequestTopic::default().with_name(Some(topic_name(topic))))
-            .collect();
+        let topics =
+            topics.iter().map(|topic| MetadataRequestTopic::default().with_name(Some(topic_name(topic)))).collect();
         let request = MetadataRequest::default().with_topics(Some(topics));
         match self.call(to, 12, request).await? {
             Response::Metadata(response) => Some(response),
@@ -174,6 +176,24 @@ impl Cluster {
             .with_num_partitions(partitions)
             .with_replication_factor(replication)
             .with_configs(settings.iter().map(config).collect());
+        let request = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(30_000);
+        let Some(Response::CreateTopics(response)) = self.call(metadata.controller_id.0, 7, request).await else {
+            panic!("no answer to CreateTopics")
+        };
+        assert_eq!(response.topics[0].error_code, 0, "{:?}", response.topics[0].error_message);
+    }
+
+    /// Creates a topic with one partition on these brokers.
+    pub async fn create_topic_on(&mut self, replicas: &[i32]) {
+        let metadata = self.metadata(1, &[]).await.expect("broker 1 answers");
+        let assignment = CreatableReplicaAssignment::default()
+            .with_partition_index(0)
+            .with_broker_ids(replicas.iter().map(|id| BrokerId(*id)).collect());
+        let topic = CreatableTopic::default()
+            .with_name(topic_name(TOPIC))
+            .with_num_partitions(-1)
+            .with_replication_factor(-1)
+            .with_assignments(vec![assignment]);
         let request = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(30_000);
         let Some(Response::CreateTopics(response)) = self.call(metadata.controller_id.0, 7, request).await else {
             panic!("no answer to CreateTopics")
@@ -265,10 +285,8 @@ impl Cluster {
 }
 
 pub fn fetch_request(from: i64, max_wait_ms: i32) -> FetchRequest {
-    let partition = FetchPartition::default()
-        .with_partition(0)
-        .with_fetch_offset(from)
-        .with_partition_max_bytes(1 << 20);
+    let partition =
+        FetchPartition::default().with_partition(0).with_fetch_offset(from).with_partition_max_bytes(1 << 20);
     let topic = FetchTopic::default().with_topic(topic_name(TOPIC)).with_partitions(vec![partition]);
     FetchRequest::default()
         .with_replica_id(BrokerId(-1))
@@ -301,7 +319,7 @@ pub fn values(bytes: Bytes) -> Vec<(i64, String)> {
     values
 }
 
-fn add<F: Future<Output = ()> + 'static>(world: &World, name: &str, boot: impl Fn(Host) -> F + 'static) {
+pub fn add<F: Future<Output = ()> + 'static>(world: &World, name: &str, boot: impl Fn(Host) -> F + 'static) {
     world.add_node(name, move |host| -> LocalBoxFuture<()> { Box::pin(boot(host)) });
 }
 
@@ -318,14 +336,51 @@ pub async fn join<A: Future, B: Future>(a: A, b: B) -> (A::Output, B::Output) {
     let (mut a, mut b) = (Box::pin(a), Box::pin(b));
     let (mut first, mut second) = (None, None);
     std::future::poll_fn(|context| {
-        if first.is_none() && let std::task::Poll::Ready(output) = a.as_mut().poll(context) {
+        if first.is_none()
+            && let std::task::Poll::Ready(output) = a.as_mut().poll(context)
+        {
             first = Some(output);
         }
-        if second.is_none() && let std::task::Poll::Ready(output) = b.as_mut().poll(context) {
+        if second.is_none()
+            && let std::task::Poll::Ready(output) = b.as_mut().poll(context)
+        {
             second = Some(output);
         }
         if first.is_some() && second.is_some() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
     })
     .await;
     (first.expect("done"), second.expect("done"))
+}
+
+pub fn others(id: i32) -> [i32; 2] {
+    match id {
+        1 => [2, 3],
+        2 => [1, 3],
+        _ => [1, 2],
+    }
+}
+
+/// Both directions between a broker and these nodes.
+pub fn links(id: i32, peers: &[Name]) -> Vec<(Name, Name)> {
+    peers.iter().flat_map(|peer| [(name(id), *peer), (*peer, name(id))]).collect()
+}
+
+pub fn fault(cluster: &Cluster, target: &str) -> trace::EventId {
+    let (fault, kind, target) = (Name::new("fault"), Name::new("test"), Name::new(target));
+    cluster.world.emit(ROOT, EventKind::FaultBegan { fault, kind, target })
+}
+
+/// (base offset, CRC) of all that a replica has, truncations applied.
+pub fn log_of(cluster: &mut Cluster, id: i32) -> Vec<(i64, u32)> {
+    let mut log: Vec<(i64, u32)> = Vec::new();
+    for kind in cluster.kinds(name(id)) {
+        match kind {
+            EventKind::Appended { partition, base_offset, crc, .. } if partition == orders() => {
+                log.push((base_offset, crc))
+            }
+            EventKind::Truncated { partition, to, .. } if partition == orders() => log.retain(|(base, _)| *base < to),
+            _ => {}
+        }
+    }
+    log
 }

@@ -17,37 +17,6 @@ async fn started(world: World, settings: &[(&str, &str)]) -> (Cluster, i32) {
     (cluster, leader)
 }
 
-fn others(id: i32) -> [i32; 2] {
-    match id {
-        1 => [2, 3],
-        2 => [1, 3],
-        _ => [1, 2],
-    }
-}
-
-/// Both directions between a broker and these nodes.
-fn links(id: i32, peers: &[Name]) -> Vec<(Name, Name)> {
-    peers.iter().flat_map(|peer| [(name(id), *peer), (*peer, name(id))]).collect()
-}
-
-fn fault(cluster: &Cluster, target: &str) -> trace::EventId {
-    let (fault, kind, target) = (Name::new("fault"), Name::new("test"), Name::new(target));
-    cluster.world.emit(ROOT, EventKind::FaultBegan { fault, kind, target })
-}
-
-/// (base offset, CRC) of all that a replica has, truncations applied.
-fn log_of(cluster: &mut Cluster, id: i32) -> Vec<(i64, u32)> {
-    let mut log: Vec<(i64, u32)> = Vec::new();
-    for kind in cluster.kinds(name(id)) {
-        match kind {
-            EventKind::Appended { partition, base_offset, crc, .. } if partition == orders() => log.push((base_offset, crc)),
-            EventKind::Truncated { partition, to, .. } if partition == orders() => log.retain(|(base, _)| *base < to),
-            _ => {}
-        }
-    }
-    log
-}
-
 async fn assert_equal_logs(cluster: &mut Cluster, records: usize) {
     cluster
         .until("equal logs", async |cluster| {
@@ -71,7 +40,8 @@ fn an_acked_batch_is_on_every_replica() {
         assert_eq!(cluster.fetch(wrong, 0).await, Err(ErrorCode::NotLeaderOrFollower));
         cluster.world.sleep(SECOND).await;
         for id in others(leader) {
-            let learned = |kind: &EventKind| matches!(kind, EventKind::HighWatermarkMoved { to: 3, leading: false, .. });
+            let learned =
+                |kind: &EventKind| matches!(kind, EventKind::HighWatermarkMoved { to: 3, leading: false, .. });
             assert!(cluster.kinds(name(id)).iter().any(learned), "follower {id} knows the high watermark");
         }
     });
@@ -100,7 +70,6 @@ fn a_crashed_leader_is_replaced_truncated_and_readmitted() {
         assert!(cluster.kinds(name(old)).iter().any(truncated));
         assert_eq!(cluster.produce(new, -1, &["all"]).await, Ok(2));
         assert_equal_logs(&mut cluster, 3).await;
-        if std::env::var("DUMP").is_ok() { cluster.dump(); }
         let (values, high_watermark) = cluster.fetch(new, 0).await.unwrap();
         let expected = [(0, "committed"), (1, "kept"), (2, "all")].map(|(offset, value)| (offset, value.to_owned()));
         assert_eq!((values.as_slice(), high_watermark), (expected.as_slice(), 3));
@@ -121,6 +90,11 @@ fn a_silent_follower_leaves_the_isr_and_returns() {
         two.sort_unstable();
         cluster.await_partition(other, Some(leader), &two).await;
         assert_eq!(cluster.produce(leader, -1, &["b"]).await, Err(ErrorCode::NotEnoughReplicas));
+        assert_eq!(
+            cluster.fetch(leader, 1).await,
+            Ok((vec![], 0)),
+            "beyond the high watermark is nothing, and no error"
+        );
         assert_eq!(cluster.fetch(leader, 0).await.unwrap().1, 0, "the high watermark stands still under min.insync");
         cluster.world.heal(cut);
         cluster.await_partition(other, Some(leader), &[1, 2, 3]).await;
@@ -206,7 +180,11 @@ fn with_a_flush_a_message_nothing_acked_is_lost_when_all_machines_lose_power() {
         cluster
             .until("all four records again", async |cluster| {
                 for id in 1..=3 {
-                    if cluster.fetch(id, 0).await.is_ok_and(|(all, high_watermark)| all.len() == 4 && high_watermark == 4) {
+                    if cluster
+                        .fetch(id, 0)
+                        .await
+                        .is_ok_and(|(all, high_watermark)| all.len() == 4 && high_watermark == 4)
+                    {
                         return true;
                     }
                 }
@@ -223,11 +201,15 @@ fn a_deleted_topic_is_gone_from_metadata_and_disks() {
         cluster.produce(leader, -1, &["a"]).await.unwrap();
         let controller = cluster.metadata(1, &[]).await.unwrap().controller_id.0;
         let request = DeleteTopicsRequest::default().with_topic_names(vec![topic_name(TOPIC)]).with_timeout_ms(20_000);
-        let Some(Response::DeleteTopics(response)) = cluster.call(controller, 5, request).await else { panic!("no answer") };
+        let Some(Response::DeleteTopics(response)) = cluster.call(controller, 5, request).await else {
+            panic!("no answer")
+        };
         assert_eq!(response.responses[0].error_code, 0);
         cluster
             .until("no directory is left", async |cluster| {
-                (1..=3).all(|id| cluster.world.disk(name(id)).list("data").unwrap().iter().all(|entry| entry.name != "orders-0"))
+                (1..=3).all(|id| {
+                    cluster.world.disk(name(id)).list("data").unwrap().iter().all(|entry| entry.name != "orders-0")
+                })
             })
             .await;
         cluster.world.sleep(SECOND).await;

@@ -27,6 +27,9 @@ pub(crate) type Sent = Rc<Cell<Option<EventId>>>;
 /// Called once with the answer or the lack of it.
 pub(crate) type Done = Box<dyn FnOnce(Result<Reply, Failure>)>;
 
+/// The correlation id of ApiVersions; other requests count from 0.
+const HANDSHAKE: i32 = -1;
+
 /// See the module.
 pub(super) struct Link {
     host: Host,
@@ -205,8 +208,13 @@ impl Link {
         let connecting = self.host.connect(self.address, kafka_framing(), cause);
         let connected = self.host.timeout(self.config.connection_setup_timeout, connecting).await;
         let Ok(Ok(Connection { sender, mut receiver, .. })) = connected else { return };
-        let shaking = self.shake_hands(&sender, &mut receiver, cause);
-        let Ok(Some(versions)) = self.host.timeout(self.config.request_timeout, shaking).await else { return };
+        let asked = Cell::new(None);
+        let shaking = self.shake_hands(&sender, &mut receiver, cause, &asked);
+        let versions = match self.host.timeout(self.config.request_timeout, shaking).await {
+            Ok(Some(versions)) => versions,
+            Ok(None) => return,
+            Err(_) => return self.report_timeout(asked.get().unwrap_or(cause), Api::ApiVersions, HANDSHAKE),
+        };
         {
             let mut state = self.state.borrow_mut();
             (state.versions, state.phase, state.failures) = (versions, Phase::Ready, 0);
@@ -222,16 +230,17 @@ impl Link {
         sender: &FrameSender,
         receiver: &mut FrameReceiver,
         mut cause: EventId,
+        asked: &Cell<Option<EventId>>,
     ) -> Option<Vec<ApiVersion>> {
         let request: Request = ApiVersionsRequest::default()
             .with_client_software_name(StrBytes::from_static_str("odradek"))
             .with_client_software_version(StrBytes::from_static_str(env!("CARGO_PKG_VERSION")))
             .into();
         let mut version = Api::ApiVersions.range().maximum;
-        for correlation in [-2, -1] {
-            let header = RequestHeader::new(Api::ApiVersions, version, correlation, Some(self.client_id.clone()));
+        for _ in 0..2 {
+            let header = RequestHeader::new(Api::ApiVersions, version, HANDSHAKE, Some(self.client_id.clone()));
             let frame = encode_request(&header, &request).ok()?;
-            sender.send(cause, frame).await.ok()?;
+            asked.set(Some(sender.send(cause, frame).await.ok()?));
             let answer = receiver.next().await.ok()?;
             cause = answer.cause;
             let (_, response) = decode_response(Api::ApiVersions.key(), version, answer.bytes).ok()?;
@@ -313,9 +322,12 @@ impl Link {
     fn report_timeouts(&self) {
         let now = self.host.now();
         for request in self.state.borrow().in_flight.iter().filter(|request| request.deadline <= now) {
-            let cause = request.sent.get().unwrap_or(request.cause);
-            let (peer, api) = (self.address.host, name_of_api(request.api.key()));
-            self.host.emit(cause, EventKind::RequestTimedOut { peer, api, correlation: request.correlation });
+            self.report_timeout(request.sent.get().unwrap_or(request.cause), request.api, request.correlation);
         }
+    }
+
+    fn report_timeout(&self, cause: EventId, api: Api, correlation: i32) {
+        let (peer, api) = (self.address.host, name_of_api(api.key()));
+        self.host.emit(cause, EventKind::RequestTimedOut { peer, api, correlation });
     }
 }

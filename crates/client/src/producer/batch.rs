@@ -128,7 +128,8 @@ impl Batch {
             builder.append(wall, key, value, &[origin]);
         } else {
             let own = record.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
-            let headers: Vec<(&str, Option<&[u8]>)> = own.chain([origin]).collect();
+            let others = own.filter(|(name, _)| *name != ORIGIN_HEADER);
+            let headers: Vec<(&str, Option<&[u8]>)> = others.chain([origin]).collect();
             builder.append(wall, key, value, &headers);
         }
         self.records.push(pending);
@@ -210,6 +211,19 @@ mod tests {
         assert_eq!((header.producer_id, header.producer_epoch, header.base_sequence), (9, 1, 0));
         assert_eq!(verify_crc(&before).unwrap().base_sequence, 40);
         assert_eq!(records(&before), records(&after));
+    }
+
+    #[test]
+    fn a_records_own_headers_come_before_its_only_origin() {
+        let mut batch = Batch::new(0, 16_384, Time::ZERO);
+        let header = |name: &str| (name.to_owned(), Some(Bytes::from_static(b"x")));
+        let body = RecordBody { key: None, value: None, headers: vec![header(ORIGIN_HEADER), header("own")] };
+        let pending = Pending { sequence: 4, report: None };
+        batch.append(&body, pending, 5, Name::new("p-0"), &mut String::new());
+        let records = records(&batch.close()).unwrap();
+        let headers: Vec<_> =
+            records[0].headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect();
+        assert_eq!(headers, [("own", Some(&b"x"[..])), (ORIGIN_HEADER, Some(&b"p-0/4"[..]))]);
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub struct Record {
     pub key: Option<Bytes>,
     /// Its value.
     pub value: Option<Bytes>,
-    /// Its headers; the origin header is added.
+    /// Its headers; the origin header is added, and replaces one of that name.
     pub headers: Vec<(String, Option<Bytes>)>,
     /// The client's own number for it, from 0.
     pub sequence: u64,

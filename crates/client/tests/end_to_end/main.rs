@@ -5,4 +5,3 @@ extern crate odradek_client as client;
 mod consuming;
 mod fake;
 mod producing;
-mod perf;

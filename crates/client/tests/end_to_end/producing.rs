@@ -284,3 +284,39 @@ fn an_unreachable_producer_id_is_asked_for_again() {
         .await;
     });
 }
+
+#[test]
+fn a_broker_that_hangs_is_reported_by_the_request_it_does_not_answer() {
+    simulate(1, |world, fake| async move {
+        fake.script(Api::ApiVersions, [Script::Ignore]);
+        on_client(&world, |host| async move {
+            let producer = producer(&host);
+            assert_eq!(send(&producer, 0).await, Outcome::Acked { offset: 0 });
+        })
+        .await;
+        let events = events(&world);
+        let timeout = only(&events, |kind| matches!(kind, EventKind::RequestTimedOut { .. }));
+        let EventKind::FrameSent(frame) = &event(&events, timeout.cause).kind else { panic!("{timeout:?}") };
+        assert_eq!(frame.api, Name::new("ApiVersions"));
+    });
+}
+
+#[test]
+fn equal_worlds_have_equal_runs() {
+    let run = || {
+        simulate(3, |world, fake| async move {
+            fake.script(Api::Produce, [Script::DropAnswer, Script::Ignore]);
+            on_client(&world, |host| async move {
+                let producer = producer(&host);
+                for sequence in 0..50 {
+                    producer.send(Record::new("t", sequence).value("value")).await.unwrap();
+                    host.sleep(Duration::from_millis(1)).await;
+                }
+                producer.flush().await;
+            })
+            .await;
+            world.finish().fingerprint
+        })
+    };
+    assert_eq!(run(), run());
+}

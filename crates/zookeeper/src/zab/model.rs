@@ -295,7 +295,9 @@ impl World {
     fn propose(&mut self, id: u32) {
         self.proposals += 1;
         let payload = Bytes::copy_from_slice(&self.proposals.to_be_bytes());
-        self.with(id, |zab, now| drop(zab.propose(now, CAUSE, payload)));
+        self.with(id, |zab, now| {
+            zab.propose(now, CAUSE, payload);
+        });
     }
 
     fn snapshot(&mut self, id: u32) {
@@ -431,18 +433,13 @@ impl World {
                 return;
             }
         }
-        for (id, node) in &self.nodes {
-            let zab = node.zab.as_ref().unwrap();
-            eprintln!("{id}: {:?} epoch {} {} serving {} leading {} election {:?} link {:?} deadline {} now {}", zab.standing(), zab.accepted_epoch, zab.current_epoch, zab.serving, zab.is_leading(), zab.election.notification(zab.standing()), zab.any_leader_link(), zab.deadline(), self.now);
-        }
-        eprintln!("{} connections {:?} connecting {:?} votes {:?}", self.connections.len(), self.connections.iter().map(|c| (c.ends, c.queues.len(), c.queues[0].len(), c.queues[1].len(), c.closed)).collect::<Vec<_>>(), self.connecting, self.votes);
         let delivered: Vec<usize> = self.nodes.values().map(|node| node.delivered).collect();
         panic!("no progress after healing: {delivered:?} delivered of {} ({known} before)", self.committed.len());
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn committed_transactions_form_one_order_and_none_is_lost(

@@ -1,5 +1,8 @@
 //! Whole ensembles in the simulator, under faults.
 
+// The name that the other crates give it.
+extern crate odradek_zookeeper as zookeeper;
+
 mod failover;
 mod judge;
 mod power;
