@@ -51,6 +51,11 @@ impl Host {
         on_host!(self, host => host.incarnation())
     }
 
+    /// The `NodeStarted` of this process: the cause of what it does unasked.
+    pub fn started(&self) -> EventId {
+        on_host!(self, host => host.started())
+    }
+
     /// The node's monotonic clock.
     pub fn now(&self) -> Time {
         on_host!(self, host => host.now())

@@ -156,6 +156,14 @@ impl FrameReceiver {
             ReceiverKind::Real(receiver) => receiver.next().await,
         }
     }
+
+    /// The last event here that concerned this connection: after [`FrameReceiver::next`] failed, its `ConnectionClosed`.
+    pub fn last_event(&self) -> EventId {
+        match &self.0 {
+            ReceiverKind::Simulated(end) => end.last_event(),
+            ReceiverKind::Real(receiver) => receiver.last_event(),
+        }
+    }
 }
 
 /// Requests remembered to name their responses.

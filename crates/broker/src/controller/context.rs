@@ -187,7 +187,10 @@ mod tests {
         LiveBroker { address: Address::new("broker", 9092), epoch, rack: None }
     }
 
-    fn context(live: &[i32], partitions: &[(&[i32], Option<(i32, &[i32])>)]) -> Context {
+    /// Replicas; leader and ISR if they are stored.
+    type Placed<'a> = (&'a [i32], Option<(i32, &'a [i32])>);
+
+    fn context(live: &[i32], partitions: &[Placed]) -> Context {
         let mut context = Context { epoch: 3, ..Context::default() };
         context.brokers = live.iter().map(|id| (*id, broker(i64::from(*id)))).collect();
         let mut topic = Topic { id: Uuid::nil(), replicas: BTreeMap::new(), unclean: false };
@@ -249,7 +252,7 @@ mod tests {
 
     #[test]
     fn only_brokers_that_lack_many_of_their_leaderships_get_them_back() {
-        let mut partitions: Vec<(&[i32], Option<(i32, &[i32])>)> = vec![(&[1, 2], Some((1, &[1, 2]))); 9];
+        let mut partitions: Vec<Placed> = vec![(&[1, 2], Some((1, &[1, 2]))); 9];
         partitions.push((&[1, 2], Some((2, &[1, 2]))));
         partitions.push((&[2, 1], Some((1, &[1, 2]))));
         let context = context(&[1, 2], &partitions);

@@ -177,7 +177,8 @@ mod tests {
     #[test]
     fn the_preferred_leader_returns_only_in_sync() {
         let replicas = [1, 2, 3];
-        let cases: &[(LeaderAndIsr, &[i32], Option<(i32, Vec<i32>, bool)>)] = &[
+        type Case = (LeaderAndIsr, &'static [i32], Option<(i32, Vec<i32>, bool)>);
+        let cases: &[Case] = &[
             (stored(2, &[2, 1]), &[1, 2], Some((1, vec![2, 1], false))),
             (stored(2, &[2, 3]), &[1, 2, 3], None),
             (stored(2, &[2, 1]), &[2], None),

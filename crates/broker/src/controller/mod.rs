@@ -146,7 +146,10 @@ pub async fn run_controller(broker: Rc<Broker>, mut events: mpsc::UnboundedRecei
 /// Asks for a look at the leaders' balance every `leader.imbalance.check.interval.seconds`.
 pub async fn run_rebalance_timer(broker: Rc<Broker>) {
     let seconds = u64::try_from(broker.settings.leader_imbalance_check_interval_seconds).unwrap_or(300);
-    while broker.settings.auto_leader_rebalance_enable {
+    if !broker.settings.auto_leader_rebalance_enable {
+        return;
+    }
+    loop {
         broker.host.sleep(Duration::from_secs(seconds)).await;
         broker.tell_controller(Event::Rebalance { cause: broker.controlling_since.get() });
     }

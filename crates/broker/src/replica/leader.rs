@@ -274,7 +274,8 @@ mod tests {
     #[test]
     fn the_high_watermark_is_the_lowest_log_end_of_the_isr() {
         // (isr, fetches of 2 and 3, leader's log end, current, expected)
-        let cases: &[(&[i32], i64, i64, i64, i64, Option<i64>)] = &[
+        type Case = (&'static [i32], i64, i64, i64, i64, Option<i64>);
+        let cases: &[Case] = &[
             (&[1], -1, -1, 10, 4, Some(10)),
             (&[1, 2], 8, -1, 10, 4, Some(8)),
             (&[1, 2, 3], 8, 6, 10, 4, Some(6)),

@@ -258,6 +258,10 @@ impl RealHost {
         self.0.options.incarnation
     }
 
+    pub fn started(&self) -> EventId {
+        self.0.started.get()
+    }
+
     pub fn now(&self) -> Time {
         Time::from_millis(1000) + self.0.start.elapsed()
     }

@@ -276,6 +276,10 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
+    pub fn last_event(&self) -> EventId {
+        self.end.0.last.get()
+    }
+
     pub async fn next(&mut self) -> Result<Frame, CloseReason> {
         loop {
             let shared = &*self.end.0;

@@ -45,6 +45,10 @@ impl SimHost {
         self.0.incarnation
     }
 
+    pub fn started(&self) -> EventId {
+        self.0.started
+    }
+
     pub fn now(&self) -> Time {
         self.0.node.clock.borrow().now(self.0.world.heap.now())
     }

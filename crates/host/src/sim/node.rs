@@ -74,7 +74,7 @@ pub(crate) struct Process {
     pub(super) node: Rc<Node>,
     pub(super) incarnation: u32,
     /// Its `NodeStarted`.
-    started: EventId,
+    pub(super) started: EventId,
     dead: Cell<bool>,
     spawned: RefCell<VecDeque<Spawned>>,
     root: RefCell<Option<Waker>>,

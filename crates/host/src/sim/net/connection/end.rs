@@ -99,6 +99,11 @@ impl End {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
+    pub fn last_event(&self) -> EventId {
+        let Handle { connection, side } = &*self.0;
+        connection.state.borrow().ends[*side].last
+    }
+
     fn poll_next(&self, cx: &Context<'_>) -> Poll<Result<Frame, CloseReason>> {
         let Handle { connection, side } = &*self.0;
         let (side, process) = (*side, &connection.sides[*side].process);
