@@ -217,7 +217,7 @@ impl Broker {
         const RETRY: Duration = Duration::from_millis(100);
         loop {
             match operation().await {
-                Err(ZkError::ConnectionLoss | ZkError::SessionExpired | ZkError::SessionMoved) => {
+                Err(ZkError::ConnectionLoss | ZkError::SessionExpired) => {
                     self.host.sleep(RETRY).await;
                 }
                 other => return other,

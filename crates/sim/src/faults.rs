@@ -57,41 +57,56 @@ impl Injector {
         Injector(Rc::new(Inner { world, plan, judge, active: RefCell::default(), effects }))
     }
 
-    /// Chaos begins now, at the event `chaos`: every fault waits for its time or its condition.
+    /// Chaos begins now, at the event `chaos`: faults wait for their time or their condition.
     pub fn start(&self, chaos: EventId) {
         let began = self.0.world.now_ns();
-        for place in 0..self.0.plan.faults.len() {
-            let injector = self.clone();
-            self.0.world.spawn(async move { injector.live(place, began, chaos).await });
+        let mut timed = Vec::new();
+        for (place, fault) in self.0.plan.faults.iter().enumerate() {
+            match &fault.trigger {
+                Trigger::At(after) => timed.push((began + after.nanos(), place)),
+                Trigger::When { .. } => {
+                    let injector = self.clone();
+                    self.0.world.spawn(async move { injector.wait(place).await });
+                }
+            }
+        }
+        // One task for all of them: faults of one instant come in the plan's order under every schedule.
+        timed.sort_unstable();
+        let injector = self.clone();
+        self.0.world.spawn(async move {
+            for (at, place) in timed {
+                injector.0.world.sleep_until(at).await;
+                injector.live(place, chaos);
+            }
+        });
+    }
+
+    /// Waits for a fault's condition to turn true.
+    async fn wait(&self, place: usize) {
+        let Trigger::When { condition, after } = &self.0.plan.faults[place].trigger else {
+            unreachable!("only conditions are waited for");
+        };
+        let holds = self.0.judge.view(|view| condition.holds(view)) == Some(true);
+        let Ok(cause) = self.0.judge.triggers().arm(condition.clone(), holds).await else { return };
+        self.0.world.sleep(after.nanos()).await;
+        let chaos_over = self.0.world.now_ns() >= self.0.plan.phases.settle_starts().nanos();
+        if !chaos_over {
+            self.live(place, cause);
         }
     }
 
-    /// One fault from its trigger to its healing.
-    async fn live(&self, place: usize, chaos_began: u64, chaos: EventId) {
-        let fault = &self.0.plan.faults[place];
-        let cause = match &fault.trigger {
-            Trigger::At(after) => {
-                self.0.world.sleep_until(chaos_began + after.nanos()).await;
-                chaos
-            }
-            Trigger::When { condition, after } => {
-                let holds = self.0.judge.view(|view| condition.holds(view)) == Some(true);
-                let Ok(cause) = self.0.judge.triggers().arm(condition.clone(), holds).await else { return };
-                self.0.world.sleep(after.nanos()).await;
-                cause
-            }
-        };
-        let chaos_over = self.0.world.now_ns() >= self.0.plan.phases.settle_starts().nanos();
-        if chaos_over {
-            return;
-        }
+    /// One fault, from now to its healing.
+    fn live(&self, place: usize, cause: EventId) {
         self.0.judge.catch_up();
-        self.begin(place, fault, cause);
+        self.begin(place, &self.0.plan.faults[place], cause);
         if !self.0.active.borrow().contains_key(&place) {
             return;
         }
-        self.outlast(fault).await;
-        self.heal(place);
+        let injector = self.clone();
+        self.0.world.spawn(async move {
+            injector.outlast(&injector.0.plan.faults[place]).await;
+            injector.heal(place);
+        });
     }
 
     /// Waits until a fault that heals by itself is over; the others wait for settle.

@@ -136,10 +136,10 @@ fn bucket(ns: u64) -> &'static str {
     match ns {
         0 => "0",
         ns if ns < SECOND => "<1s",
-        ns if ns < 10 * SECOND => "<10s",
+        ns if ns < 5 * SECOND => "<5s",
         ns if ns < 30 * SECOND => "<30s",
-        ns if ns < 60 * SECOND => "<60s",
-        _ => ">60s",
+        ns if ns < 120 * SECOND => "<2m",
+        _ => ">2m",
     }
 }
 
@@ -238,8 +238,8 @@ mod tests {
     fn durations_fall_into_coarse_buckets() {
         assert_eq!(bucket(0), "0");
         assert_eq!(bucket(999_999_999), "<1s");
-        assert_eq!(bucket(1_000_000_000), "<10s");
+        assert_eq!(bucket(1_000_000_000), "<5s");
         assert_eq!(bucket(29_000_000_000), "<30s");
-        assert_eq!(bucket(300_000_000_000), ">60s");
+        assert_eq!(bucket(300_000_000_000), ">2m");
     }
 }

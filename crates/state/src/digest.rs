@@ -17,6 +17,14 @@ pub struct Line {
     pub at: u64,
     /// What.
     pub text: String,
+    /// What depends on the schedule (offsets, which record): told in the story, left out of the digest.
+    pub detail: String,
+}
+
+impl Line {
+    fn new(at: u64, text: String) -> Line {
+        Line { at, text, detail: String::new() }
+    }
 }
 
 /// What began with a fault, with its end, or with a phase.
@@ -26,8 +34,16 @@ pub struct Chapter {
     pub at: u64,
     /// What began it.
     pub heading: String,
+    /// What of it depends on the schedule: told in the story, left out of the digest.
+    pub detail: String,
     /// What followed, net.
     pub lines: Vec<Line>,
+}
+
+impl Chapter {
+    fn new(at: u64, heading: &str, lines: Vec<Line>) -> Chapter {
+        Chapter { at, heading: heading.into(), detail: String::new(), lines }
+    }
 }
 
 /// The story of a run.
@@ -47,9 +63,11 @@ impl Digest {
         let mut text = format!("{}\n", self.title);
         let stamp = |at: u64| if times { format!("{:>9.3}s ", at as f64 / 1e9) } else { String::new() };
         for chapter in &self.chapters {
-            writeln!(text, "{}{}", stamp(chapter.at), chapter.heading).expect("a string takes all");
-            for line in &chapter.lines {
-                writeln!(text, "{}   {}", stamp(line.at), line.text).expect("a string takes all");
+            let detail = if times { chapter.detail.as_str() } else { "" };
+            writeln!(text, "{}{}{detail}", stamp(chapter.at), chapter.heading).expect("a string takes all");
+            for line in self.told(chapter, times) {
+                let detail = if times { line.detail.as_str() } else { "" };
+                writeln!(text, "{}   {}{detail}", stamp(line.at), line.text).expect("a string takes all");
             }
         }
         for line in &self.closing {
@@ -59,12 +77,27 @@ impl Digest {
     }
 }
 
+impl Digest {
+    /// A chapter's lines: without times and details, lines may turn out the same; one is enough.
+    fn told<'a>(&self, chapter: &'a Chapter, times: bool) -> Vec<&'a Line> {
+        let mut told: Vec<&Line> = Vec::new();
+        for line in &chapter.lines {
+            if times || !told.iter().any(|before| before.text == line.text) {
+                told.push(line);
+            }
+        }
+        told
+    }
+}
+
 /// What the digest compares before and after: all of it is stored or announced, none of it is believed by one node only.
 #[derive(Clone, Default, PartialEq)]
 struct Outline {
     controller: Option<(Name, i32)>,
     zookeeper_leader: Option<Name>,
     partitions: BTreeMap<Partition, (Option<i32>, i32, BrokerList)>,
+    /// Brokers that were registered: with more than one left, chance decides who becomes the controller.
+    registered: BTreeSet<i32>,
 }
 
 impl Outline {
@@ -76,6 +109,7 @@ impl Outline {
             controller: state.controller,
             zookeeper_leader: state.zookeeper_leader(),
             partitions: state.partitions.iter().map(of_partition).collect(),
+            registered: state.registered.keys().copied().collect(),
         }
     }
 }
@@ -92,13 +126,22 @@ struct Act {
     violations: Vec<Line>,
 }
 
+/// The heading of the chapter that goes on.
+struct Heading {
+    at: u64,
+    text: String,
+    detail: String,
+}
+
 /// Builds the digest while a run goes on.
 pub struct DigestBuilder {
     digest: Digest,
     notes: Vec<String>,
     fault_numbers: BTreeMap<Name, usize>,
     act: Act,
-    heading: Option<(u64, String)>,
+    heading: Option<Heading>,
+    /// Whether several brokers raced for /controller when the present one won.
+    controller_by_chance: bool,
     /// After the run's checks began, nothing the cluster does belongs to the story.
     over: bool,
 }
@@ -112,6 +155,7 @@ impl DigestBuilder {
             fault_numbers: BTreeMap::new(),
             act: Act::default(),
             heading: None,
+            controller_by_chance: false,
             over: false,
         }
     }
@@ -120,19 +164,20 @@ impl DigestBuilder {
     pub fn observe(&mut self, event: &Event, state: &ClusterState) {
         match &event.kind {
             EventKind::Violation { oracle, summary, .. } => {
-                self.act.violations.push(Line { at: event.at, text: format!("VIOLATION {oracle}: {summary}") });
+                let (text, detail) = (format!("VIOLATION {oracle}"), format!(": {summary}"));
+                self.act.violations.push(Line { at: event.at, text, detail });
             }
             _ if self.over => {}
             EventKind::PhaseBegan { phase } => self.phase(*phase, event.at, state),
             EventKind::FaultBegan { fault, kind, target } => {
                 let number = self.fault_numbers.len() + 1;
                 let number = *self.fault_numbers.entry(*fault).or_insert(number);
-                let roles = roles(*target, state);
-                self.turn(event.at, Some(format!("#{number} {kind} {target}{roles}")), state);
+                let (roles, detail) = self.roles(*target, state);
+                self.turn(event.at, Some((format!("#{number} {kind} {target}{roles}"), detail)), state);
             }
             EventKind::FaultEnded { fault } => {
                 let number = self.fault_numbers.get(fault).copied().unwrap_or(0);
-                self.turn(event.at, Some(format!("#{number} healed")), state);
+                self.turn(event.at, Some((format!("#{number} healed"), String::new())), state);
             }
             EventKind::NoteShown { note } => self.act.notes.push((event.at, *note)),
             EventKind::Truncated { partition, .. } => {
@@ -151,7 +196,11 @@ impl DigestBuilder {
                     *smallest = isr;
                 }
             }
-            EventKind::ControllerElected { .. } | EventKind::ZabRoleChanged { .. } => self.act.last_change = event.at,
+            EventKind::ControllerElected { .. } => {
+                self.act.last_change = event.at;
+                self.controller_by_chance = state.registered.len() > 1;
+            }
+            EventKind::ZabRoleChanged { .. } => self.act.last_change = event.at,
             _ => {}
         }
     }
@@ -161,7 +210,7 @@ impl DigestBuilder {
             Phase::Warmup => {}
             // What the cluster did to come up is no story: chapters begin with the faults.
             Phase::Chaos => self.act = Act { before: Outline::of(state), ..Act::default() },
-            Phase::Settle => self.turn(at, Some("settle: everything healed and restarted".into()), state),
+            Phase::Settle => self.turn(at, Some(("settle: everything healed and restarted".into(), String::new())), state),
             Phase::Verify => {
                 self.turn(at, None, state);
                 self.over = true;
@@ -170,17 +219,43 @@ impl DigestBuilder {
     }
 
     /// Ends the current chapter and begins the next.
-    fn turn(&mut self, at: u64, heading: Option<String>, state: &ClusterState) {
+    fn turn(&mut self, at: u64, heading: Option<(String, String)>, state: &ClusterState) {
         let after = Outline::of(state);
         let before = Act { before: after.clone(), ..Act::default() };
         let act = std::mem::replace(&mut self.act, before);
         let lines = act.lines(&after, &self.notes);
         match self.heading.take() {
-            Some((began, heading)) => self.digest.chapters.push(Chapter { at: began, heading, lines }),
+            Some(Heading { at, text, detail }) => {
+                self.digest.chapters.push(Chapter { at, heading: text, detail, lines });
+            }
             None if lines.is_empty() => {}
-            None => self.digest.chapters.push(Chapter { at, heading: "before any fault".into(), lines }),
+            None => self.digest.chapters.push(Chapter::new(at, "before any fault", lines)),
         }
-        self.heading = heading.map(|heading| (at, heading));
+        self.heading = heading.map(|(text, detail)| Heading { at, text, detail });
+    }
+
+    /// What a node is at the moment a fault hits it, such as ` (controller, leads email/0)`; and what of it is chance.
+    fn roles(&self, target: Name, state: &ClusterState) -> (String, String) {
+        let mut roles = Vec::new();
+        let mut detail = String::new();
+        if state.controller.is_some_and(|(controller, _)| controller == target) {
+            if self.controller_by_chance {
+                detail = " (the controller)".into();
+            } else {
+                roles.push("controller".to_owned());
+            }
+        }
+        if state.zookeeper_leader() == Some(target) {
+            roles.push("Zab leader".to_owned());
+        }
+        let id = trace::broker_id(target);
+        let led = state.partitions.iter().filter(|(_, partition)| id.is_some() && partition.leader == id);
+        let led: Vec<Partition> = led.map(|(partition, _)| *partition).collect();
+        if !led.is_empty() {
+            roles.push(format!("leads {}", group(&led, state.partitions.keys())));
+        }
+        let roles = if roles.is_empty() { String::new() } else { format!(" ({})", roles.join(", ")) };
+        (roles, detail)
     }
 
     /// The digest, with what the run's checks concluded.
@@ -189,35 +264,14 @@ impl DigestBuilder {
         if self.heading.is_some() {
             self.turn(at, None, state);
         }
-        let lines = std::mem::take(&mut self.act.violations);
+        let mut lines = std::mem::take(&mut self.act.violations);
+        lines.sort_by(|a, b| (&a.text, a.at).cmp(&(&b.text, b.at)));
         if !lines.is_empty() {
-            self.digest.chapters.push(Chapter { at, heading: "checks at the end".into(), lines });
+            self.digest.chapters.push(Chapter::new(at, "checks at the end", lines));
         }
         self.digest.closing = closing;
         self.digest
     }
-}
-
-/// What a node is at the moment a fault hits it: ` (controller, leads email/0)`.
-fn roles(target: Name, state: &ClusterState) -> String {
-    let mut roles = Vec::new();
-    if state.controller.is_some_and(|(controller, _)| controller == target) {
-        roles.push("controller".to_owned());
-    }
-    if state.zookeeper_leader() == Some(target) {
-        roles.push("Zab leader".to_owned());
-    }
-    let id = trace::broker_id(target);
-    let led: Vec<Partition> = state
-        .partitions
-        .iter()
-        .filter(|(_, partition)| id.is_some() && partition.leader == id)
-        .map(|(partition, _)| *partition)
-        .collect();
-    if !led.is_empty() {
-        roles.push(format!("leads {}", group(&led, state.partitions.keys())));
-    }
-    if roles.is_empty() { String::new() } else { format!(" ({})", roles.join(", ")) }
 }
 
 /// Partitions as few words: `email/*` when all of a topic, else `email/0,2`.
@@ -238,6 +292,7 @@ fn group<'a>(partitions: &[Partition], all: impl Iterator<Item = &'a Partition>)
 impl Act {
     fn lines(self, after: &Outline, notes: &[String]) -> Vec<Line> {
         let mut texts = Vec::new();
+        let mut controller = None;
         if !self.expired.is_empty() {
             let ids: Vec<String> = self.expired.iter().map(|id| format!("/brokers/ids/{id}")).collect();
             texts.push(format!("{} expired", ids.join(", ")));
@@ -247,7 +302,10 @@ impl Act {
             texts.push(format!("Zab leader {} -> {}", word(self.before.zookeeper_leader), word(after.zookeeper_leader)));
         }
         if self.before.controller != after.controller {
-            texts.push(controller_change(self.before.controller, after.controller));
+            let old = self.before.controller.and_then(|(name, _)| trace::broker_id(name));
+            let raced = after.registered.iter().filter(|id| Some(**id) != old).count() > 1;
+            let (text, detail) = controller_change(self.before.controller, after.controller, raced);
+            controller = Some(Line { at: self.last_change, text, detail });
         }
         texts.extend(self.partition_changes(after));
         for (broker, partitions) in &self.truncated {
@@ -255,12 +313,15 @@ impl Act {
             texts.push(format!("{broker} truncated {}", group(&partitions, after.partitions.keys())));
         }
         let at = self.last_change;
-        let mut lines: Vec<Line> = texts.into_iter().map(|text| Line { at, text }).collect();
+        let mut lines: Vec<Line> = controller.into_iter().chain(texts.into_iter().map(|text| Line::new(at, text))).collect();
         for (at, note) in self.notes {
             let text = notes.get(note as usize).map_or("", String::as_str);
-            lines.push(Line { at, text: format!("note: {text}") });
+            lines.push(Line::new(at, format!("note: {text}")));
         }
-        lines.extend(self.violations);
+        // In the order of their names: which of two oracles sees a loss first depends on the schedule.
+        let mut violations = self.violations;
+        violations.sort_by(|a, b| (&a.text, a.at).cmp(&(&b.text, b.at)));
+        lines.extend(violations);
         lines
     }
 
@@ -296,21 +357,20 @@ impl Act {
     }
 }
 
-fn controller_change(before: Option<(Name, i32)>, after: Option<(Name, i32)>) -> String {
+/// The change, and who won where several brokers raced for /controller.
+fn controller_change(before: Option<(Name, i32)>, after: Option<(Name, i32)>, raced: bool) -> (String, String) {
     let id = |controller: Option<(Name, i32)>| match controller {
         Some((name, _)) => trace::broker_id(name).map_or(name.to_string(), |id| id.to_string()),
         None => "none".into(),
     };
     let epoch = |controller: Option<(Name, i32)>| controller.map_or(0, |(_, epoch)| epoch);
     match after {
-        Some(_) => format!(
-            "controller {} -> {}, epoch {} -> {}",
-            id(before),
-            id(after),
-            epoch(before),
-            epoch(after)
-        ),
-        None => format!("controller {} resigned", id(before)),
+        Some((name, _)) => {
+            let (winner, detail) = if raced { ("another".into(), format!(" ({name})")) } else { (id(after), String::new()) };
+            let epochs = format!("epoch {} -> {}", epoch(before), epoch(after));
+            (format!("controller {} -> {winner}, {epochs}", id(before)), detail)
+        }
+        None => (format!("controller {} resigned", id(before)), String::new()),
     }
 }
 

@@ -60,7 +60,7 @@ impl Store {
         const RETRY: Duration = Duration::from_millis(100);
         loop {
             match operation().await {
-                Err(ZkError::ConnectionLoss | ZkError::SessionMoved) => self.broker.host.sleep(RETRY).await,
+                Err(ZkError::ConnectionLoss) => self.broker.host.sleep(RETRY).await,
                 Err(ZkError::SessionExpired | ZkError::Closed) => return Err(Lost::Session),
                 other => return Ok(other),
             }

@@ -100,7 +100,7 @@ async fn store(broker: &Broker, proposal: &Proposal) -> Option<(i32, EventId)> {
     while replica.awaits(change) {
         match broker.zookeeper.set_data(*event, &path, wanted.encode(), expected).await {
             Ok(reply) => return Some((reply.value.version, reply.cause)),
-            Err(ZkError::ConnectionLoss | ZkError::SessionExpired | ZkError::SessionMoved) => {
+            Err(ZkError::ConnectionLoss | ZkError::SessionExpired) => {
                 broker.host.sleep(RETRY).await;
             }
             Err(ZkError::BadVersion) => match broker.zookeeper.get_data(*event, &path, false).await {

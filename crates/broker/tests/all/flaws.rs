@@ -8,25 +8,23 @@ use crate::support::*;
 
 const SETTINGS: &[(&str, &str)] = &[("zookeeper.session.timeout.ms", "6000"), ("replica.lag.time.max.ms", "20000")];
 
-/// Three brokers, a topic on all of them, and its replicas in order of preference.
-async fn started(world: World, flaws: Flaws) -> (Cluster, Vec<i32>) {
-    let mut cluster = Cluster::start_with(world, 3, SETTINGS, flaws).await;
-    cluster.create_topic(1, 3, &[]).await;
-    let (leader, _) = cluster.await_partition(1, None, &[1, 2, 3]).await;
-    let metadata = cluster.metadata(1, &[TOPIC]).await.unwrap();
-    let replicas: Vec<i32> = metadata.topics[0].partitions[0].replica_nodes.iter().map(|id| id.0).collect();
-    assert_eq!(replicas[0], leader);
+/// Four brokers, and a topic on all but the controller: its three replicas in order of preference.
+async fn started(world: World, flaws: Flaws) -> (Cluster, [i32; 3]) {
+    let mut cluster = Cluster::start_with(world, 4, SETTINGS, flaws).await;
+    let controller = cluster.metadata(1, &[]).await.unwrap().controller_id.0;
+    let replicas: Vec<i32> = (1..=4).filter(|id| *id != controller).collect();
+    cluster.create_topic_on(&replicas).await;
+    cluster.await_partition(controller, Some(replicas[0]), &replicas).await;
     // The cluster settles: every follower has fetched.
-    cluster.produce(leader, -1, &["first"]).await.unwrap();
+    cluster.until("it is written", async |cluster| cluster.produce(replicas[0], -1, &["first"]).await == Ok(0)).await;
     cluster.world.sleep(2 * SECOND).await;
-    (cluster, replicas)
+    (cluster, replicas.try_into().expect("three of four"))
 }
 
 /// KIP-101: returns what the last leader has of two acked records.
 fn after_two_failovers(flaws: Flaws) -> usize {
     simulate(20, async move |world| {
-        let (mut cluster, replicas) = started(world, flaws).await;
-        let [old, next, last] = replicas[..] else { panic!("{replicas:?}") };
+        let (mut cluster, [old, next, last]) = started(world, flaws).await;
         assert_eq!(cluster.produce(old, -1, &["acked"]).await, Ok(1));
         // Before the followers learn the high watermark; and `last` will follow `next`, but not hear from it.
         let crash = cluster.world.power_loss(name(old), ROOT, Keep::All);
@@ -57,32 +55,17 @@ fn truncating_to_the_high_watermark_loses_an_acked_record() {
 /// KIP-279: returns whether the returning leader of the second epoch agrees with the leader of the third.
 fn agreement_after_fast_failovers(flaws: Flaws) -> bool {
     simulate(21, async move |world| {
-        let (mut cluster, replicas) = started(world, flaws).await;
-        let [a, b, c] = replicas[..] else { panic!("{replicas:?}") };
-        let without_b = fault(&cluster, "b");
-        cluster.world.cut(without_b, &links(b, &[name(a), name(c)]));
+        let (mut cluster, [a, b, c]) = started(world, flaws).await;
+        let cut = fault(&cluster, "b");
+        cluster.world.cut(cut, &links(b, &[name(a), name(c)]));
         assert_eq!(cluster.produce(a, 1, &["by a"]).await, Ok(1));
         cluster.until("c has it", async |cluster| log_of(cluster, c).len() == 2).await;
-        cluster.world.power_loss(name(a), without_b, Keep::All);
-        cluster
-            .until("b leads", async |cluster| {
-                let led =
-                    |kind: &EventKind| matches!(kind, EventKind::LeadershipDecided { leader, .. } if *leader == b);
-                let told = |kind: &EventKind| matches!(kind, EventKind::BecameLeader { .. });
-                [1, 2, 3].iter().any(|id| cluster.kinds(name(*id)).iter().any(led))
-                    && (cluster.kinds(name(b)).iter().any(told) || {
-                        // The controller may be c, which b does not hear.
-                        cluster.world.heal(without_b);
-                        false
-                    })
-            })
-            .await;
-        let without_c = fault(&cluster, "c");
-        cluster.world.heal(without_b);
-        cluster.world.cut(without_c, &links(b, &[name(c)]));
+        cluster.world.power_loss(name(a), cut, Keep::All);
+        let leads = |kind: &EventKind| matches!(kind, EventKind::BecameLeader { .. });
+        cluster.until("b leads", async |cluster| cluster.kinds(name(b)).iter().any(leads)).await;
         let by_b = cluster.produce(b, 1, &["by b"]).await;
-        let lost = cluster.world.power_loss(name(b), without_c, Keep::All);
-        cluster.world.heal(without_c);
+        let lost = cluster.world.power_loss(name(b), cut, Keep::All);
+        cluster.world.heal(cut);
         cluster.until("c leads", async |cluster| cluster.partition(c).await.is_some_and(|(it, _, _)| it == c)).await;
         let by_c = cluster.produce(c, 1, &["by c"]).await;
         assert_eq!((by_b, by_c), (Ok(1), Ok(2)));

@@ -2,6 +2,7 @@
 
 extern crate odradek_broker as broker;
 
+mod chaos;
 mod flaws;
 mod one_broker;
 mod real;

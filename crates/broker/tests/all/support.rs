@@ -384,3 +384,13 @@ pub fn log_of(cluster: &mut Cluster, id: i32) -> Vec<(i64, u32)> {
     }
     log
 }
+
+/// Waits until all three replicas have the same batches, `records` of them.
+pub async fn assert_equal_logs(cluster: &mut Cluster, records: usize) {
+    cluster
+        .until("equal logs", async |cluster| {
+            let logs = [1, 2, 3].map(|id| log_of(cluster, id));
+            logs[0].len() == records && logs.iter().all(|log| *log == logs[0])
+        })
+        .await;
+}

@@ -17,15 +17,6 @@ async fn started(world: World, settings: &[(&str, &str)]) -> (Cluster, i32) {
     (cluster, leader)
 }
 
-async fn assert_equal_logs(cluster: &mut Cluster, records: usize) {
-    cluster
-        .until("equal logs", async |cluster| {
-            let logs = [1, 2, 3].map(|id| log_of(cluster, id));
-            logs[0].len() == records && logs.iter().all(|log| *log == logs[0])
-        })
-        .await;
-}
-
 #[test]
 fn an_acked_batch_is_on_every_replica() {
     simulate(10, async |world| {

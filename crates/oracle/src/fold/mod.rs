@@ -319,9 +319,10 @@ impl World {
         partition.replicas.iter_mut().for_each(|replica| replica.hw_may_fall |= replica.broker != broker);
         let unclean = partition.unclean.is_some();
         let replica = partition.replica_mut(broker);
+        let told_again = replica.role.leads() && replica.role.epoch() == epoch;
         enter_epoch(replica, Role::Leader { epoch, isr, pending: None });
         let start = replica.log.end;
-        if partition.newest_term().is_none_or(|term| (term.epoch, term.broker) != (epoch, broker)) {
+        if !told_again {
             partition.terms.push(Term { epoch, broker, event: event.id, at: event.at, start, unclean });
         }
     }

@@ -1,7 +1,7 @@
 //! lost-write: a record that its producer saw acknowledged, by the acks it asked for, cannot be read at the end.
 //!
 //! From: Jepsen's Kafka workload. The signature says what was promised (`acked-all`, `acked-one`, `acked-none`) and what took
-//! the record: the first election after it was sent whose leader's log ended before it, and what had shortened that log; or
+//! the record: the first election after that whose leader's log ended before it, and what had shortened that log; or
 //! a leader that acknowledged it when another had taken over already.
 //! Legal: nothing. With acks=0 or 1 it is a hazard of that configuration, which a scenario may expect or allow. Offsets below
 //! the log start, compacted topics and deleted topics are not judged.
@@ -47,7 +47,7 @@ impl Oracle for LostWrite {
             return;
         };
         let newest = moment.place.and_then(|place| moment.world.partitions[place].newest_term());
-        if let Some(term) = newest.filter(|term| term.epoch > *leader_epoch) {
+        if let Some(term) = newest.filter(|term| term.epoch > *leader_epoch && term.start <= *base_offset) {
             self.deposed.push(Deposed {
                 partition: *partition,
                 base: *base_offset,
@@ -167,9 +167,12 @@ impl LostWrite {
     }
 }
 
-/// The first election after the record was sent whose leader did not have it.
+/// The first election after the acknowledgement whose leader did not have the record, or else the last one while the
+/// acknowledgement was on its way.
 fn taken(fold: &PartitionFold, record: &Record) -> Option<Fate> {
-    let term = fold.terms.iter().find(|term| term.event > record.sent && term.start <= record.offset)?;
+    let mut without = fold.terms.iter().filter(|term| term.event > record.sent && term.start <= record.offset);
+    let later = without.clone().find(|term| term.event > record.resolved);
+    let term = later.or_else(|| without.next_back())?;
     let loss = fold.replica(term.broker).and_then(|leader| leader.loss_of(record.offset, term.event));
     let loss = loss.filter(|loss| loss.event > record.sent);
     let place = match loss {
@@ -228,6 +231,13 @@ mod tests {
         let mut unclean = story();
         unclean.isr(1, &[1]).sent(0).produce(1, 1).hw(1, 1).acked(0, 0).crash(1).elect_unclean(2).read(&[]);
         unclean.fires(&["acked-all/after-unclean-election"]);
+    }
+
+    #[test]
+    fn the_election_before_it_was_stored_did_not_take_it() {
+        let mut story = story();
+        story.sent(0).crash(1).elect(2, &[2]).produce(2, 1).acked(0, 0);
+        story.power_loss(2).restart(2, 0).elect(2, &[2]).read(&[]).fires(&["acked-all/after-power-loss"]);
     }
 
     #[test]

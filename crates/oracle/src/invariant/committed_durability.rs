@@ -1,5 +1,5 @@
-//! O1: what was committed is, at the same offset, in the log of every leader that starts a higher epoch, and on its disk at
-//! the end. Committed is what was ever below a leader's high watermark, or acknowledged with acks=all.
+//! O1: what was committed is, at the same offset, in the log of every leader that starts a higher epoch (or its old one again,
+//! after a restart), and on its disk at the end. Committed is what was ever below a leader's high watermark, or acknowledged with acks=all.
 //!
 //! From: Raft's Leader Completeness; `StrongIsr` in hachikuji/kafka-specification; KIP-101, KIP-279; KAFKA-7128 is why being
 //! below the *true* high watermark counts. acks=0 and acks=1 never commit anything here; see lost-write.
@@ -65,8 +65,10 @@ impl Oracle for CommittedDurability {
                 self.acknowledge(moment, fold, *base_offset, *leader_epoch, findings);
             }
             EventKind::BecameLeader { leader_epoch, .. } => {
-                let newest = fold.newest_term().is_none_or(|term| term.epoch < *leader_epoch);
-                if newest {
+                let leads = moment.world.replica(place, moment.event.node).is_some_and(|leader| leader.role.leads());
+                let epoch = fold.newest_term().map_or(-1, |term| term.epoch);
+                // A new controller may make a restarted broker lead its old epoch again.
+                if epoch < *leader_epoch || (epoch == *leader_epoch && !leads) {
                     self.inherit(moment, fold, *leader_epoch, findings);
                 }
             }
@@ -340,6 +342,12 @@ mod tests {
         let mut story = story();
         story.commit(1).power_loss(1).power_loss(2).power_loss(3);
         story.restart(1, 0).elect(1, &[1]).fires(&["below-high-watermark/after-power-loss"]);
+    }
+
+    #[test]
+    fn a_restarted_leader_that_is_given_its_old_epoch_again_must_hold_it_too() {
+        let mut story = story();
+        story.commit(1).power_loss(1).restart(1, 0).leads(1).fires(&["below-high-watermark/after-power-loss"]);
     }
 
     #[test]

@@ -123,6 +123,19 @@ impl SessionState {
             0 => Ok(Response::get(operation, body).map_err(|_| Confused)?),
             code => Err(ErrorCode::from_code(code)),
         };
+        match value {
+            // A late revalidation gave the session to a member that this client has left. It reconnects, and has lost nothing
+            // but the connection.
+            Err(ErrorCode::SessionMoved) => {
+                call.fail(ZkError::ConnectionLoss);
+                return Err(Confused);
+            }
+            Err(ErrorCode::SessionExpired) => {
+                call.fail(ZkError::SessionExpired);
+                return Ok(Received::Answered);
+            }
+            Ok(_) | Err(_) => {}
+        }
         self.watch(operation, call.watch, value.is_ok());
         let _ = call.reply.send(Ok(Reply { value, zxid, cause }));
         Ok(Received::Answered)

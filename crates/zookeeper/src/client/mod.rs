@@ -52,8 +52,6 @@ impl ZkError {
     pub const BadVersion: ZkError = ZkError::Refused(ErrorCode::BadVersion);
     /// The znode has children.
     pub const NotEmpty: ZkError = ZkError::Refused(ErrorCode::NotEmpty);
-    /// The session is attached to another member now.
-    pub const SessionMoved: ZkError = ZkError::Refused(ErrorCode::SessionMoved);
 }
 
 /// A call's result, and the frame that brought it.

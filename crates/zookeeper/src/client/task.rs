@@ -41,7 +41,7 @@ pub(super) async fn run(shared: Rc<Shared>) {
     let mut entropy = shared.host.entropy("zookeeper-client");
     let servers = shuffled(&shared.servers, &mut entropy);
     let mut state = SessionState::default();
-    let mut cause = EventId::ROOT;
+    let mut cause = shared.host.started();
     for attempt in 0.. {
         if shared.closed.get() {
             break;
@@ -98,7 +98,11 @@ async fn establish(
     };
     let sent = sender.send(cause, request.encode()).await.map_err(|_| cause)?;
     let answer = host.timeout(patience, receiver.next()).await;
-    let Ok(Ok(frame)) = answer else { return Err(sent) };
+    let frame = match answer {
+        Ok(Ok(frame)) => frame,
+        Ok(Err(_)) => return Err(receiver.last_event()),
+        Err(_) => return Err(sent),
+    };
     let response = ConnectResponse::decode(frame.bytes).map_err(|_| frame.cause)?;
     let timeout = u64::try_from(response.timeout).unwrap_or(0);
     if timeout == 0 || response.session_id == 0 {
@@ -167,7 +171,7 @@ async fn serve(shared: &Rc<Shared>, state: &mut SessionState, link: &mut Link) -
                     return Ended { cause: frame.cause, closed: closing.is_some() };
                 }
             }
-            Next::Frame(Err(_)) => return Ended { cause: link.outbox.last_sent(), closed: closing.is_some() },
+            Next::Frame(Err(_)) => return Ended { cause: link.receiver.last_event(), closed: closing.is_some() },
             Next::Time if closing.is_some() => return Ended { cause: link.outbox.last_sent(), closed: true },
             Next::Time => {
                 let now = host.now();

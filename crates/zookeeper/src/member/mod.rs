@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use host::{Host, Listener};
 use tokio::sync::mpsc;
-use trace::{EventId, Name};
+use trace::Name;
 
 use crate::framing;
 use shell::{Input, Member, Port};
@@ -64,7 +64,7 @@ pub async fn run_member(host: Host, config: MemberConfig) {
     assert!(config.members.contains_key(&config.id), "member {} is not in its own ensemble", config.id);
     assert!(config.tick_time_ms > 1, "a tick takes at least two milliseconds");
     if start(&host, config).await.is_err() {
-        host.exit(EventId::ROOT);
+        host.exit(host.started());
     }
     std::future::pending::<()>().await;
 }

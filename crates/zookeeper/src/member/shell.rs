@@ -41,7 +41,7 @@ pub(super) enum Port {
 pub(super) enum Input {
     Accepted(Port, Connection),
     Frame(Port, u64, Frame),
-    /// A connection ended; the event is the last one heard on it.
+    /// A connection ended, as that event says.
     Closed(Port, u64, EventId),
     /// An attempt to reach the leader, by its number.
     Connected(u64, EventId, Option<Connection>),
@@ -83,7 +83,7 @@ impl Member {
         mailbox: mpsc::UnboundedSender<Input>,
     ) -> io::Result<Member> {
         let (storage, durable, tree) = Storage::open(host.disk(), &config.data_dir).await?;
-        let cause = EventId::ROOT;
+        let cause = host.started();
         let snapshot = tree.last_zxid();
         host.emit(cause, EventKind::ZabSynchronized { zxid: snapshot.0 });
         let tick = Duration::from_millis(u64::from(config.tick_time_ms)).as_nanos() as Nanos;
@@ -163,6 +163,10 @@ impl Member {
     fn tick(&mut self) {
         let now = self.now();
         if now >= self.zab.deadline() {
+            // Whoever is found silent owes an answer to what was sent last.
+            for (link, outbox) in &self.outboxes {
+                self.zab.on_sent(*link, outbox.last_sent());
+            }
             self.zab.tick(now);
         }
         let Some(duties) = &mut self.duties else { return };
@@ -189,7 +193,7 @@ impl Member {
                 }
             }
             Input::Connected(attempt, cause, Some(connection)) => {
-                let id = self.open_connection(Port::Quorum, connection, cause);
+                let id = self.open_connection(Port::Quorum, connection);
                 self.zab.on_connected(now, cause, attempt, id);
             }
             Input::Connected(attempt, cause, None) => self.zab.on_connect_failed(now, cause, attempt),
@@ -218,18 +222,18 @@ impl Member {
         if port == Port::Client && !self.zab.is_serving() {
             return;
         }
-        let id = self.open_connection(port, connection, EventId::ROOT);
+        let id = self.open_connection(port, connection);
         if port == Port::Client {
             self.server.on_accepted(id);
         }
     }
 
-    fn open_connection(&mut self, port: Port, connection: Connection, cause: EventId) -> u64 {
+    fn open_connection(&mut self, port: Port, connection: Connection) -> u64 {
         let id = self.next_connection;
         self.next_connection += 1;
         let Connection { sender, receiver, .. } = connection;
-        self.outboxes.insert(id, Outbox::new(&self.host, sender, cause));
-        self.host.spawn("reader", read(port, id, receiver, cause, self.mailbox.clone()));
+        self.outboxes.insert(id, Outbox::new(&self.host, sender, receiver.last_event()));
+        self.host.spawn("reader", read(port, id, receiver, self.mailbox.clone()));
         id
     }
 
@@ -263,7 +267,12 @@ impl Member {
                 break;
             }
             for (cause, effect) in decided {
-                self.perform_zab(cause, effect).await?;
+                let done = self.perform_zab(cause, effect).await;
+                if done.is_err() {
+                    // As ZooKeeper does: what cannot be logged must not be acknowledged, and nothing else can be done.
+                    self.host.exit(cause);
+                    return done;
+                }
             }
             self.answer_syncs();
             for (cause, effect) in answers {
@@ -502,21 +511,13 @@ impl Member {
     }
 }
 
-async fn read(
-    port: Port,
-    id: u64,
-    mut receiver: FrameReceiver,
-    opened: EventId,
-    mailbox: mpsc::UnboundedSender<Input>,
-) {
-    let mut last = opened;
+async fn read(port: Port, id: u64, mut receiver: FrameReceiver, mailbox: mpsc::UnboundedSender<Input>) {
     while let Ok(frame) = receiver.next().await {
-        last = frame.cause;
         if mailbox.send(Input::Frame(port, id, frame)).is_err() {
             return;
         }
     }
-    let _ = mailbox.send(Input::Closed(port, id, last));
+    let _ = mailbox.send(Input::Closed(port, id, receiver.last_event()));
 }
 
 /// Makes the log durable, several appends at once: all that came while the disk was busy go into the next fsync.

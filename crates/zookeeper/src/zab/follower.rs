@@ -34,7 +34,7 @@ pub(super) struct Follower {
     epoch: u32,
     started: Nanos,
     heard: Nanos,
-    /// The last event heard of the leader: a timeout's cause.
+    /// The last event of the link, or attempt, to the leader: a timeout's cause.
     cause: EventId,
     acked: Zxid,
 }
@@ -47,6 +47,12 @@ impl Follower {
                 self.started + config.tick * Nanos::from(config.init_limit)
             }
             Phase::Broadcast => self.heard + config.tick * Nanos::from(config.sync_limit),
+        }
+    }
+
+    pub(super) fn sent(&mut self, link: LinkId, event: EventId) {
+        if self.link == Some(link) {
+            self.cause = self.cause.max(event);
         }
     }
 

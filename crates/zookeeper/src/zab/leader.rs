@@ -45,7 +45,7 @@ struct Learner {
     owes_since: Option<Nanos>,
     since: Nanos,
     heard: Nanos,
-    /// The last event heard of it: the cause if it is found silent.
+    /// The last event of its link: the cause if it is found silent.
     cause: EventId,
 }
 
@@ -71,6 +71,12 @@ impl Leader {
     pub(super) fn remove(&mut self, cause: EventId, link: LinkId) {
         if self.learners.remove(&link).is_some() {
             self.cause = cause;
+        }
+    }
+
+    pub(super) fn sent(&mut self, link: LinkId, event: EventId) {
+        if let Some(learner) = self.learners.get_mut(&link) {
+            learner.cause = learner.cause.max(event);
         }
     }
 

@@ -314,6 +314,15 @@ impl Zab {
         }
     }
 
+    /// This was sent over a link. If no answer comes, that is why a timeout fires.
+    pub fn on_sent(&mut self, link: LinkId, event: EventId) {
+        match &mut self.state {
+            State::Looking => {}
+            State::Following(follower) => follower.sent(link, event),
+            State::Leading(leader) => leader.sent(link, event),
+        }
+    }
+
     /// All up to `zxid` is durable now, by an fsync that began after the last `Truncate` or `InstallSnapshot`.
     ///
     /// # Panics

@@ -3,6 +3,7 @@
 // The name that the other crates give it.
 extern crate odradek_zookeeper as zookeeper;
 
+mod chaos;
 mod failover;
 mod judge;
 mod power;
