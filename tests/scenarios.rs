@@ -61,6 +61,7 @@ scenarios! {
     acks_all_loses_nothing: "acks-all-loses-nothing",
     acks_one_loses: "acks-one-loses",
     power_loss_of_all_replicas: "power-loss-of-all-replicas",
+    power_loss_with_flush: "power-loss-with-flush",
     flaw_hw_truncation_loss: "flaws/hw-truncation-loss",
     flaw_fast_failover_divergence: "flaws/fast-failover-divergence",
     flaw_isr_blind_write: "flaws/isr-blind-write",

@@ -131,7 +131,7 @@ fn assemble(host: Host, config: BrokerConfig, settings: Rc<Settings>) -> Parts {
     let (controller, events) = mpsc::unbounded_channel();
     let broker = Broker {
         id: config.id,
-        started: EventId::ROOT,
+        started: host.started(),
         address: config.advertised,
         rack: config.rack,
         settings,

@@ -291,29 +291,28 @@ fn group<'a>(partitions: &[Partition], all: impl Iterator<Item = &'a Partition>)
 
 impl Act {
     fn lines(self, after: &Outline, notes: &[String]) -> Vec<Line> {
-        let mut texts = Vec::new();
-        let mut controller = None;
+        let at = self.last_change;
+        let mut lines = Vec::new();
         if !self.expired.is_empty() {
             let ids: Vec<String> = self.expired.iter().map(|id| format!("/brokers/ids/{id}")).collect();
-            texts.push(format!("{} expired", ids.join(", ")));
+            lines.push(Line::new(at, format!("{} expired", ids.join(", "))));
         }
         if self.before.zookeeper_leader != after.zookeeper_leader {
             let word = |member: Option<Name>| member.map_or("none", Name::as_str);
-            texts.push(format!("Zab leader {} -> {}", word(self.before.zookeeper_leader), word(after.zookeeper_leader)));
+            let (before, after) = (word(self.before.zookeeper_leader), word(after.zookeeper_leader));
+            lines.push(Line::new(at, format!("Zab leader {before} -> {after}")));
         }
         if self.before.controller != after.controller {
             let old = self.before.controller.and_then(|(name, _)| trace::broker_id(name));
             let raced = after.registered.iter().filter(|id| Some(**id) != old).count() > 1;
             let (text, detail) = controller_change(self.before.controller, after.controller, raced);
-            controller = Some(Line { at: self.last_change, text, detail });
+            lines.push(Line { at, text, detail });
         }
-        texts.extend(self.partition_changes(after));
+        lines.extend(self.partition_changes(after).into_iter().map(|text| Line::new(at, text)));
         for (broker, partitions) in &self.truncated {
             let partitions: Vec<Partition> = partitions.iter().copied().collect();
-            texts.push(format!("{broker} truncated {}", group(&partitions, after.partitions.keys())));
+            lines.push(Line::new(at, format!("{broker} truncated {}", group(&partitions, after.partitions.keys()))));
         }
-        let at = self.last_change;
-        let mut lines: Vec<Line> = controller.into_iter().chain(texts.into_iter().map(|text| Line::new(at, text))).collect();
         for (at, note) in self.notes {
             let text = notes.get(note as usize).map_or("", String::as_str);
             lines.push(Line::new(at, format!("note: {text}")));
@@ -335,7 +334,9 @@ impl Act {
             };
             let mut words = Vec::new();
             let name = |leader: &Option<i32>| leader.map_or("none".to_owned(), |id| id.to_string());
-            if (leader, epoch) != (old_leader, old_epoch) {
+            if leader == old_leader && epoch != old_epoch {
+                words.push(format!("epoch {old_epoch} -> {epoch}"));
+            } else if leader != old_leader {
                 words.push(format!("leader {} -> {}, epoch {old_epoch} -> {epoch}", name(old_leader), name(leader)));
             }
             let smallest = self.smallest_isr.get(partition).copied().unwrap_or(*isr);

@@ -190,8 +190,8 @@ impl Election {
         let agreeing = |said: &&Notification| said.vote.leader == leader;
         let settled: BTreeSet<u32> = self.settled.values().filter(agreeing).map(|said| said.from).collect();
         same_round.extend(&settled);
-        let joins = self.is_quorum(settled.len())
-            || (notification.round == self.round && self.is_quorum(same_round.len()));
+        let joins =
+            self.is_quorum(settled.len()) || (notification.round == self.round && self.is_quorum(same_round.len()));
         if !confirmed || !joins {
             return Outcome::Nothing;
         }
@@ -295,7 +295,10 @@ mod tests {
         let mut election = looking(3);
         let vote = (2, Zxid::new(2, 1), 2);
         assert_eq!(election.receive(0, EventId(1), heard(3, Standing::Following, 9, vote)), Outcome::Nothing);
-        assert_eq!(election.receive(0, EventId(2), heard(2, Standing::Leading, 9, vote)), Outcome::Decided(2, EventId(2)));
+        assert_eq!(
+            election.receive(0, EventId(2), heard(2, Standing::Leading, 9, vote)),
+            Outcome::Decided(2, EventId(2))
+        );
     }
 
     #[test]

@@ -156,15 +156,15 @@ impl Tree {
     fn perform(&mut self, zxid: Zxid, txn: &Txn, changes: &mut Vec<Change>) -> Result<Vec<OpResult>, Failure> {
         let fail = |error| Failure { index: 0, error };
         match &txn.action {
-            Action::Fail(error) => return Err(fail(*error)),
+            Action::Fail(error) => Err(fail(*error)),
             Action::CreateSession { timeout_ms } => {
                 if self.sessions.contains_key(&txn.session) {
                     return Err(fail(ErrorCode::BadArguments));
                 }
                 self.sessions.insert(txn.session, Session { timeout_ms: *timeout_ms, ephemerals: BTreeSet::new() });
-                return Ok(Vec::new());
+                Ok(Vec::new())
             }
-            _ if !self.sessions.contains_key(&txn.session) => return Err(fail(ErrorCode::SessionExpired)),
+            _ if !self.sessions.contains_key(&txn.session) => Err(fail(ErrorCode::SessionExpired)),
             Action::CloseSession { .. } => {
                 for path in self.ephemerals(txn.session) {
                     self.remove(&path, zxid, &mut Vec::new(), changes);

@@ -299,9 +299,9 @@ impl ErrorCode {
 
 /// FNV-1a: stable over versions and machines.
 pub(crate) fn fnv(seed: u64, bytes: &[u8]) -> u64 {
-    bytes.iter().fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
-    })
+    bytes
+        .iter()
+        .fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
 }
 
 /// A session's password: who knows it may take the session over. Members derive it from the id instead of storing it,

@@ -1,30 +1,15 @@
 //! Each flaw loses or diverges with it on, and does not with it off: the catalogue's scenarios, step by step.
 
 use broker::{Flaw, Flaws};
-use host::sim::{Keep, World};
+use host::sim::Keep;
 use trace::EventKind;
 
 use crate::support::*;
 
-const SETTINGS: &[(&str, &str)] = &[("zookeeper.session.timeout.ms", "6000"), ("replica.lag.time.max.ms", "20000")];
-
-/// Four brokers, and a topic on all but the controller: its three replicas in order of preference.
-async fn started(world: World, flaws: Flaws) -> (Cluster, [i32; 3]) {
-    let mut cluster = Cluster::start_with(world, 4, SETTINGS, flaws).await;
-    let controller = cluster.metadata(1, &[]).await.unwrap().controller_id.0;
-    let replicas: Vec<i32> = (1..=4).filter(|id| *id != controller).collect();
-    cluster.create_topic_on(&replicas).await;
-    cluster.await_partition(controller, Some(replicas[0]), &replicas).await;
-    // The cluster settles: every follower has fetched.
-    cluster.until("it is written", async |cluster| cluster.produce(replicas[0], -1, &["first"]).await == Ok(0)).await;
-    cluster.world.sleep(2 * SECOND).await;
-    (cluster, replicas.try_into().expect("three of four"))
-}
-
 /// KIP-101: returns what the last leader has of two acked records.
 fn after_two_failovers(flaws: Flaws) -> usize {
     simulate(20, async move |world| {
-        let (mut cluster, [old, next, last]) = started(world, flaws).await;
+        let (mut cluster, [old, next, last]) = with_witness(world, flaws).await;
         assert_eq!(cluster.produce(old, -1, &["acked"]).await, Ok(1));
         // Before the followers learn the high watermark; and `last` will follow `next`, but not hear from it.
         let crash = cluster.world.power_loss(name(old), ROOT, Keep::All);
@@ -55,7 +40,7 @@ fn truncating_to_the_high_watermark_loses_an_acked_record() {
 /// KIP-279: returns whether the returning leader of the second epoch agrees with the leader of the third.
 fn agreement_after_fast_failovers(flaws: Flaws) -> bool {
     simulate(21, async move |world| {
-        let (mut cluster, [a, b, c]) = started(world, flaws).await;
+        let (mut cluster, [a, b, c]) = with_witness(world, flaws).await;
         let cut = fault(&cluster, "b");
         cluster.world.cut(cut, &links(b, &[name(a), name(c)]));
         assert_eq!(cluster.produce(a, 1, &["by a"]).await, Ok(1));
@@ -81,4 +66,35 @@ fn agreement_after_fast_failovers(flaws: Flaws) -> bool {
 fn an_epoch_end_without_its_epoch_lets_logs_diverge() {
     assert!(agreement_after_fast_failovers(Flaws::NONE));
     assert!(!agreement_after_fast_failovers(Flaws::NONE.with(Flaw::FastFailoverDivergence)));
+}
+
+/// A leader that the controller cannot reach puts a dead follower out of the ISR, which the controller did before.
+/// Returns whether its write was (refused, stored).
+fn write_over_the_controller(flaws: Flaws) -> (bool, bool) {
+    simulate(22, async move |world| {
+        let (mut cluster, [leader, _, dead]) = with_witness(world, flaws).await;
+        let controller = (1..=4).find(|id| cluster.kinds(name(*id)).iter().any(is_election)).expect("one is elected");
+        let cut = fault(&cluster, "controller - leader");
+        cluster.world.cut(cut, &links(leader, &[name(controller)]));
+        cluster.world.power_loss(name(dead), cut, Keep::All);
+        // A follower at the log's end is never late.
+        assert_eq!(cluster.produce(leader, 1, &["second"]).await, Ok(1));
+        let decided = |kind: &EventKind| matches!(kind, EventKind::LeadershipDecided { leader_epoch: 1, .. });
+        cluster.until("decided", async |cluster| cluster.kinds(name(controller)).iter().any(decided)).await;
+        cluster.world.sleep(40 * SECOND).await;
+        let kinds = cluster.kinds(name(leader));
+        let refused = kinds.iter().any(|kind| matches!(kind, EventKind::IsrRefused { leader_epoch: 0, .. }));
+        let stored = kinds.iter().any(|kind| matches!(kind, EventKind::IsrChanged { leader_epoch: 0, .. }));
+        (refused, stored)
+    })
+}
+
+fn is_election(kind: &EventKind) -> bool {
+    matches!(kind, EventKind::ControllerElected { .. })
+}
+
+#[test]
+fn a_blind_isr_write_overrules_the_controller() {
+    assert_eq!(write_over_the_controller(Flaws::NONE), (true, false));
+    assert_eq!(write_over_the_controller(Flaws::NONE.with(Flaw::IsrBlindWrite)), (false, true));
 }

@@ -394,3 +394,20 @@ pub async fn assert_equal_logs(cluster: &mut Cluster, records: usize) {
         })
         .await;
 }
+
+/// Sessions expire long before followers lag.
+const QUICK_SESSIONS: &[(&str, &str)] =
+    &[("zookeeper.session.timeout.ms", "6000"), ("replica.lag.time.max.ms", "20000")];
+
+/// Four brokers, and a topic on all but the controller: its three replicas in order of preference.
+pub async fn with_witness(world: World, flaws: Flaws) -> (Cluster, [i32; 3]) {
+    let mut cluster = Cluster::start_with(world, 4, QUICK_SESSIONS, flaws).await;
+    let controller = cluster.metadata(1, &[]).await.unwrap().controller_id.0;
+    let replicas: Vec<i32> = (1..=4).filter(|id| *id != controller).collect();
+    cluster.create_topic_on(&replicas).await;
+    cluster.await_partition(controller, Some(replicas[0]), &replicas).await;
+    // The cluster settles: every follower has fetched.
+    cluster.until("it is written", async |cluster| cluster.produce(replicas[0], -1, &["first"]).await == Ok(0)).await;
+    cluster.world.sleep(2 * SECOND).await;
+    (cluster, replicas.try_into().expect("three of four"))
+}

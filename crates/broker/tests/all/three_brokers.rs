@@ -1,5 +1,6 @@
 //! Three brokers and one ZooKeeper: replication, failover, and what comes after.
 
+use broker::Flaws;
 use host::sim::{Keep, World};
 use trace::{EventKind, Name};
 use wire::kafka::messages::DeleteTopicsRequest;
@@ -207,6 +208,31 @@ fn a_deleted_topic_is_gone_from_metadata_and_disks() {
         cluster.create_topic(1, 3, &[]).await;
         let (leader, _) = cluster.await_partition(1, None, &[1, 2, 3]).await;
         assert_eq!(cluster.produce(leader, -1, &["anew"]).await, Ok(0));
+    });
+}
+
+#[test]
+fn a_new_leader_hides_its_lagging_high_watermark() {
+    simulate(18, async |world| {
+        let (mut cluster, [old, new, other]) = with_witness(world, Flaws::NONE).await;
+        assert_eq!(cluster.produce(old, -1, &["acked"]).await, Ok(1));
+        assert_eq!(cluster.list_offset(old, -1, 7).await, Ok(2));
+        cluster.world.power_loss(name(old), ROOT, Keep::All);
+        let cut = fault(&cluster, "new - other");
+        cluster.world.cut(cut, &links(new, &[name(other)]));
+        cluster
+            .until("the new leader has no offset to tell", async |cluster| {
+                cluster.list_offset(new, -1, 7).await == Err(ErrorCode::OffsetNotAvailable)
+            })
+            .await;
+        assert_eq!(
+            cluster.list_offset(new, -1, 4).await,
+            Err(ErrorCode::LeaderNotAvailable),
+            "in the words of version 4"
+        );
+        assert_eq!(cluster.list_offset(new, -2, 7).await, Ok(0));
+        cluster.world.heal(cut);
+        cluster.until("it has", async |cluster| cluster.list_offset(new, -1, 7).await == Ok(2)).await;
     });
 }
 

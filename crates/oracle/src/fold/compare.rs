@@ -61,3 +61,46 @@ impl Matched {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log_of(crcs: &[u32]) -> ReplicaLog {
+        let mut log = ReplicaLog::default();
+        for crc in crcs {
+            let base = log.end;
+            log.append(Batch {
+                base,
+                producer_id: -1,
+                records: 2,
+                epoch: 0,
+                crc: *crc,
+                sequence: -1,
+                producer_epoch: -1,
+            });
+        }
+        log
+    }
+
+    #[test]
+    fn only_batches_wholly_within_the_range_are_compared() {
+        let (a, b) = (log_of(&[1, 2, 3]), log_of(&[1, 9, 3]));
+        assert!(difference(&a, &b, 0, 2).is_none());
+        assert!(difference(&a, &b, 0, 3).is_none(), "the second batch ends beyond");
+        assert!(difference(&a, &b, 4, 6).is_none());
+        assert_eq!(difference(&a, &b, 0, 4).expect("they differ").has.crc, 2);
+        assert!(difference(&a, &log_of(&[1]), 0, 4).expect("one is shorter").other.is_none());
+    }
+
+    #[test]
+    fn a_stretch_is_compared_once_in_an_epoch_and_again_after_a_cut() {
+        let (a, b) = (log_of(&[1, 2]), log_of(&[1, 9]));
+        let mut matched = Matched::default();
+        assert!(matched.compare(0, 4, (1, &a), (2, &b)).is_some());
+        assert!(matched.compare(0, 4, (2, &b), (1, &a)).is_none(), "told already");
+        assert!(matched.compare(1, 4, (1, &a), (2, &b)).is_some(), "a new epoch");
+        matched.cut(2, 2);
+        assert!(matched.compare(1, 4, (1, &a), (2, &b)).is_some());
+    }
+}

@@ -254,6 +254,7 @@ impl World {
             EventKind::BecameFollower { leader_epoch, log_end, .. } => {
                 self.ensure_loaded(event.id, place, broker, *log_end);
                 let replica = self.partitions[place].replica_mut(broker);
+                replica.hw_may_fall |= replica.role.epoch() != *leader_epoch;
                 enter_epoch(replica, Role::Follower { epoch: *leader_epoch });
             }
             EventKind::Appended { base_offset, .. } => {
@@ -329,11 +330,9 @@ impl World {
 }
 
 fn enter_epoch(replica: &mut Replica, role: Role) {
-    let fresh = role.epoch() != replica.role.epoch();
-    if fresh {
+    if role.epoch() != replica.role.epoch() {
         replica.peak = replica.log.end;
     }
-    replica.hw_may_fall |= fresh;
     replica.role = role;
 }
 

@@ -131,6 +131,14 @@ mod tests {
     }
 
     #[test]
+    fn it_may_fall_when_word_of_the_old_leader_came_after_the_new_one_began() {
+        let mut story = story();
+        story.commit(1).produce(1, 1).replicate(1, 3).decide(2, &[2, 3]).leads(2).hw(3, 2).follows(3).truncate(3, 1);
+        story.replicate(2, 3).hw(3, 1).quiet();
+        story.hw(2, 0).fires(&["fell"]);
+    }
+
+    #[test]
     fn it_never_passes_the_end_of_the_log() {
         story().commit(2).hw(2, 3).fires(&["beyond-log-end"]);
     }

@@ -241,6 +241,21 @@ mod tests {
     }
 
     #[test]
+    fn a_restarted_member_counts_again_once_it_is_readmitted() {
+        let mut story = story();
+        story.crash(3).boot(3, 0).produce(1, 1).replicate(1, 2).hw(1, 1).quiet();
+        story.register(3).produce(1, 1).replicate(1, 2).hw(1, 2).quiet();
+        story.isr(1, &[1, 2, 3]).fires(&["member-lacks-committed"]);
+    }
+
+    #[test]
+    fn a_member_that_lost_data_in_a_power_loss_is_excused_until_it_has_caught_up() {
+        let mut story = story();
+        story.commit(1).power_loss(1).power_loss(3).restart(1, 1).restart(3, 0).elect(1, &[1, 3]).hw(1, 1).quiet();
+        story.replicate(1, 3).hw(3, 1).truncate(3, 0).fires(&["member-cut-committed"]);
+    }
+
+    #[test]
     fn a_member_whose_session_expired_is_not_running() {
         story().session_expired(3).produce(1, 1).replicate(1, 2).hw(1, 1).commit(0).isr(1, &[1, 2]).quiet();
     }
@@ -261,6 +276,9 @@ mod tests {
     #[test]
     fn writers_may_learn_of_their_writes_in_any_order() {
         story().decide_as(2, 1, &[2, 3], 2, 1).isr_as(1, 0, &[1, 2], 1).quiet();
+        let mut late = story();
+        late.decide_as(2, 1, &[2, 3], 2, 1).isr_as(1, 0, &[1, 2, 3], 1).leads(2).follows(3);
+        late.produce(2, 1).replicate(2, 3).hw(2, 1).quiet();
     }
 
     #[test]

@@ -166,6 +166,14 @@ mod tests {
     }
 
     #[test]
+    fn a_high_watermark_that_is_only_remembered_proves_nothing_yet() {
+        let mut story = story();
+        story.commit(1).isr(1, &[1, 3]).elect(2, &[2]).produce(2, 1).hw(2, 2).elect(3, &[3]);
+        story.produce(3, 1).follows(2).hw(3, 2).quiet();
+        story.hw(2, 2).fires(&["diverged/below-high-watermark"]);
+    }
+
+    #[test]
     fn an_unclean_election_voids_what_high_watermarks_promise() {
         let mut story = story();
         story.isr(1, &[1, 2]).produce(1, 1).replicate(1, 2).hw(1, 1).hw(2, 1).crash(1).crash(2);

@@ -55,7 +55,7 @@ impl Recovery {
         let partition = moment.world.partitions[place].partition;
         let name = moment.event.node;
         let Some(node) = moment.world.node(name).filter(|node| !node.bad_disk) else { return };
-        let Some(replica) = moment.world.replica(place, name).filter(|replica| !replica.deleted) else { return };
+        let Some(replica) = moment.world.replica(place, name) else { return };
         if replica.log.end == 0 && node.last_stop.is_none() {
             return;
         }

@@ -23,9 +23,19 @@ impl Story {
         self.on(id, EventKind::LogLoaded { partition, log_start: 0, log_end, high_watermark: 0, clean });
     }
 
+    /// The process begins anew, and is not registered yet.
+    pub fn boot(&mut self, id: i32, log_end: i64) -> &mut Story {
+        self.on(id, EventKind::NodeStarted { incarnation: 1 }).loaded(id, log_end, false);
+        self
+    }
+
     /// The process begins anew, with a registration of its own, before it loads any log.
     pub fn restart_without_log(&mut self, id: i32) -> &mut Story {
-        self.on(id, EventKind::NodeStarted { incarnation: 1 });
+        self.on(id, EventKind::NodeStarted { incarnation: 1 }).register(id)
+    }
+
+    /// A registration of the second incarnation.
+    pub fn register(&mut self, id: i32) -> &mut Story {
         let (broker_epoch, session) = (200 + i64::from(id), 200 + id as u64);
         self.on(id, EventKind::BrokerRegistered { broker_epoch, session })
     }

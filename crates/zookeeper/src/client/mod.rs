@@ -52,6 +52,8 @@ impl ZkError {
     pub const BadVersion: ZkError = ZkError::Refused(ErrorCode::BadVersion);
     /// The znode has children.
     pub const NotEmpty: ZkError = ZkError::Refused(ErrorCode::NotEmpty);
+    /// The session is attached to another member now. Callers see [`ZkError::ConnectionLoss`] instead: the client reconnects.
+    pub const SessionMoved: ZkError = ZkError::Refused(ErrorCode::SessionMoved);
 }
 
 /// A call's result, and the frame that brought it.
@@ -267,7 +269,8 @@ impl Client {
         let request = Request::Multi(operations.into_iter().map(operation).collect());
         let reply = self.call(cause, request, None).await?;
         let zxid = reply.zxid;
-        let reply = reply.expect(|response| if let Response::Multi(results) = response { Some(results) } else { None })?;
+        let reply =
+            reply.expect(|response| if let Response::Multi(results) = response { Some(results) } else { None })?;
         // An operation before the culprit is reported as 0, one behind it as a runtime inconsistency.
         let culprit = reply.value.iter().enumerate().find_map(|(index, result)| match result {
             OperationResult::Error(0) => None,
@@ -329,12 +332,7 @@ impl Client {
         replied.await.unwrap_or(Err(ZkError::Closed))
     }
 
-    async fn call(
-        &self,
-        cause: EventId,
-        request: Request,
-        watch: Option<Watched>,
-    ) -> Result<Reply<Response>, ZkError> {
+    async fn call(&self, cause: EventId, request: Request, watch: Option<Watched>) -> Result<Reply<Response>, ZkError> {
         let reply = self.answer(cause, request, watch).await?;
         let Reply { value, zxid, cause } = reply;
         let value = value.map_err(ZkError::Refused)?;

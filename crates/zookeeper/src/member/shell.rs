@@ -318,8 +318,8 @@ impl Member {
                 self.duties = None;
                 self.server.stop_serving(cause);
             }
-            zab::Effect::FromFollower(link, member, message) => self.from_follower(cause, link, member, message),
-            zab::Effect::FromLeader(message) => self.from_leader(cause, message),
+            zab::Effect::FromFollower(link, member, message) => self.hear_follower(cause, link, member, message),
+            zab::Effect::FromLeader(message) => self.hear_leader(cause, message),
         }
         Ok(())
     }
@@ -467,7 +467,7 @@ impl Member {
         }
     }
 
-    fn from_follower(&mut self, cause: EventId, link: u64, member: u32, message: Message) {
+    fn hear_follower(&mut self, cause: EventId, link: u64, member: u32, message: Message) {
         let now = self.now();
         match message {
             Message::Ping { sessions } => {
@@ -487,7 +487,7 @@ impl Member {
         }
     }
 
-    fn from_leader(&mut self, cause: EventId, message: Message) {
+    fn hear_leader(&mut self, cause: EventId, message: Message) {
         match message {
             Message::Ping { .. } => {
                 let sessions = self.server.take_touched().into_keys().collect();
@@ -521,10 +521,7 @@ async fn read(port: Port, id: u64, mut receiver: FrameReceiver, mailbox: mpsc::U
 }
 
 /// Makes the log durable, several appends at once: all that came while the disk was busy go into the next fsync.
-async fn sync_log(
-    mut queue: mpsc::UnboundedReceiver<(SyncWork, EventId)>,
-    mailbox: mpsc::UnboundedSender<Input>,
-) {
+async fn sync_log(mut queue: mpsc::UnboundedReceiver<(SyncWork, EventId)>, mailbox: mpsc::UnboundedSender<Input>) {
     while let Some((mut work, mut cause)) = queue.recv().await {
         while let Ok((later, later_cause)) = queue.try_recv() {
             work.merge(later);

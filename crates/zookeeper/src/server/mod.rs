@@ -192,7 +192,10 @@ impl Server {
         let session = if request.session_id == 0 {
             let wanted = u32::try_from(request.timeout).unwrap_or(0);
             let timeout_ms = wanted.clamp(self.limits.min_timeout_ms, self.limits.max_timeout_ms);
-            self.effect(cause, Effect::Submit { tag, session: new_session, action: Action::CreateSession { timeout_ms } });
+            self.effect(
+                cause,
+                Effect::Submit { tag, session: new_session, action: Action::CreateSession { timeout_ms } },
+            );
             new_session
         } else {
             let session = request.session_id as u64;
@@ -298,15 +301,7 @@ impl Server {
         &mut self.connections.get_mut(&connection).expect("only called for open connections").queue
     }
 
-    fn submit(
-        &mut self,
-        cause: EventId,
-        connection: ConnectionId,
-        session: u64,
-        xid: i32,
-        kind: Kind,
-        action: Action,
-    ) {
+    fn submit(&mut self, cause: EventId, connection: ConnectionId, session: u64, xid: i32, kind: Kind, action: Action) {
         let tag = self.tag(connection);
         self.queue(connection).push_back(Pending::Waiting(tag, xid, kind));
         self.effect(cause, Effect::Submit { tag, session, action });
@@ -379,7 +374,7 @@ impl Server {
     /// All that was proposed when the client asked for a sync is delivered.
     pub(crate) fn on_synced(&mut self, cause: EventId, tag: u64) {
         let Some(connection) = self.tags.remove(&tag) else { return };
-        self.complete(cause, connection, tag, |tree, xid, kind| replies::synced(tree, xid, kind));
+        self.complete(cause, connection, tag, replies::synced);
     }
 
     fn complete(

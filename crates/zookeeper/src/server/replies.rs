@@ -53,13 +53,7 @@ pub(super) fn event(kind: WatchKind, path: &str) -> Bytes {
 }
 
 /// The answer to a write, built right after its transaction was applied.
-pub(super) fn write(
-    tree: &Tree,
-    xid: i32,
-    zxid: Zxid,
-    kind: &Kind,
-    result: &Result<Vec<OpResult>, Failure>,
-) -> Bytes {
+pub(super) fn write(tree: &Tree, xid: i32, zxid: Zxid, kind: &Kind, result: &Result<Vec<OpResult>, Failure>) -> Bytes {
     let response = match (result, kind) {
         (Ok(_), Kind::Close) => Response::Empty,
         (Ok(results), Kind::Multi(kinds)) => {

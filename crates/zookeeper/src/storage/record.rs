@@ -39,7 +39,8 @@ pub(super) fn decode(mut segment: Bytes) -> Vec<(Entry, u64)> {
 }
 
 fn next(bytes: &Bytes) -> Option<Entry> {
-    let field = |at: usize| bytes.get(at..at + 4).map(|field| u32::from_be_bytes(field.try_into().expect("four bytes")));
+    let field =
+        |at: usize| bytes.get(at..at + 4).map(|field| u32::from_be_bytes(field.try_into().expect("four bytes")));
     let (length, crc) = (field(0)? as usize, field(4)?);
     let zxid = Zxid(u64::from(field(8)?) << 32 | u64::from(field(12)?));
     let end = HEADER.checked_add(length)?;

@@ -156,10 +156,9 @@ impl Zab {
                 self.effect(cause, Effect::InstallSnapshot(zxid, state));
             }
             (Phase::Synchronization, Message::NewLeader { epoch }) => self.synchronized(now, cause, link, epoch),
-            (
-                Phase::Synchronization | Phase::Synchronized | Phase::Broadcast,
-                Message::Proposal { zxid, payload },
-            ) => self.append(cause, Entry { zxid, payload }),
+            (Phase::Synchronization | Phase::Synchronized | Phase::Broadcast, Message::Proposal { zxid, payload }) => {
+                self.append(cause, Entry { zxid, payload })
+            }
             (Phase::Synchronized, Message::UpToDate { committed }) => {
                 self.follower().phase = Phase::Broadcast;
                 let epoch = self.follower().epoch;

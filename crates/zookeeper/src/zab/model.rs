@@ -229,9 +229,10 @@ impl World {
     }
 
     fn find(&self, end: End) -> Option<(usize, usize)> {
-        self.connections.iter().enumerate().find_map(|(index, connection)| {
-            (0..2).find(|side| connection.ends[*side] == end).map(|side| (index, side))
-        })
+        self.connections
+            .iter()
+            .enumerate()
+            .find_map(|(index, connection)| (0..2).find(|side| connection.ends[*side] == end).map(|side| (index, side)))
     }
 
     fn send(&mut self, from: End, message: Message) {
@@ -421,7 +422,10 @@ impl World {
             }
             self.tick_all(5 * MILLISECOND);
             if self.committed.len() == known || self.random.chance(1) {
-                let leader = self.nodes.iter().find(|(_, node)| node.zab.as_ref().is_some_and(|zab| zab.is_serving() && zab.is_leading()));
+                let leader = self
+                    .nodes
+                    .iter()
+                    .find(|(_, node)| node.zab.as_ref().is_some_and(|zab| zab.is_serving() && zab.is_leading()));
                 if let Some(leader) = leader.map(|(id, _)| *id)
                     && self.random.chance(2)
                 {
@@ -429,7 +433,10 @@ impl World {
                 }
             }
             let all = self.nodes.values().all(|node| node.delivered == self.committed.len());
-            if all && self.committed.len() > known && self.nodes.values().all(|node| node.zab.as_ref().is_some_and(Zab::is_serving)) {
+            if all
+                && self.committed.len() > known
+                && self.nodes.values().all(|node| node.zab.as_ref().is_some_and(Zab::is_serving))
+            {
                 return;
             }
         }

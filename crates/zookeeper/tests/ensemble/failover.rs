@@ -54,7 +54,9 @@ fn a_minority_makes_no_progress_and_drops_its_clients() {
             .expect("it changed its role");
         ensemble.sleep(20.0).await;
         let after = &ensemble.events()[lost..];
-        assert!(!after.iter().any(|event| event.node == leader && matches!(event.kind, EventKind::ZabDelivered { .. })));
+        assert!(
+            !after.iter().any(|event| event.node == leader && matches!(event.kind, EventKind::ZabDelivered { .. }))
+        );
         let back = |kind: &EventKind| matches!(kind, EventKind::SessionEstablished { .. });
         assert!(!after.iter().any(|event| back(&event.kind)), "nobody serves the client");
     });

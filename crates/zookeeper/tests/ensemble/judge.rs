@@ -73,7 +73,8 @@ impl Sessions {
             }
             EventKind::SessionEnded { session, .. } => {
                 assert!(self.ended.insert(session), "a session ends once");
-                let left: Vec<&Name> = self.ephemerals.iter().filter(|(_, owner)| **owner == session).map(|(path, _)| path).collect();
+                let left: Vec<&Name> =
+                    self.ephemerals.iter().filter(|(_, owner)| **owner == session).map(|(path, _)| path).collect();
                 assert!(left.is_empty(), "{left:?} outlive their session");
             }
             _ => {}

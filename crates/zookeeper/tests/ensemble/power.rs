@@ -102,3 +102,24 @@ fn a_stalled_disk_of_one_member_stops_nobody_else() {
         assert!(ensemble.roles()[&slow].1 >= 1);
     });
 }
+
+#[test]
+fn a_member_that_cannot_log_ends_and_comes_back_when_it_can() {
+    with_snapshots(3, 21, 10_000, |ensemble| async move {
+        let client = ensemble.client("app").await;
+        create(&client, "/n", CreateMode::Persistent).await;
+        let leader = ensemble.leader().await;
+        let fault = ensemble.cut_links("full", &[]);
+        ensemble.world.disk_fault(fault, leader, host::sim::DiskFault::Full);
+        let mut acknowledged = 0;
+        while acknowledged < 20 {
+            write_on(&client, &mut acknowledged, 1).await;
+        }
+        assert!(!ensemble.world.is_up(leader), "nothing it cannot log may be acknowledged");
+        ensemble.world.heal(fault);
+        ensemble.world.start(leader, CAUSE);
+        ensemble.sleep(3.0).await;
+        assert_eq!(ensemble.roles()[&leader].0, trace::ZabRole::Following);
+        assert_eq!(read(&client).await, acknowledged);
+    });
+}

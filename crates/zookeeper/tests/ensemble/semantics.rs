@@ -93,7 +93,8 @@ fn a_multi_does_all_or_nothing_and_names_the_culprit() {
         let client = ensemble.client("app").await;
         create(&client, "/epoch", CreateMode::Persistent).await;
         let check = |version| Op::Check { path: "/epoch".into(), version };
-        let ops = vec![check(0), creation("/a", CreateMode::Ephemeral), creation("/s-", CreateMode::PersistentSequential)];
+        let ops =
+            vec![check(0), creation("/a", CreateMode::Ephemeral), creation("/s-", CreateMode::PersistentSequential)];
         let results = client.multi(CAUSE, ops).await.unwrap().value;
         let OpResult::Created(created) = &results[2] else { panic!("{results:?}") };
         assert_eq!((results[0].clone(), created.path.as_str()), (OpResult::Checked, "/s-0000000002"));

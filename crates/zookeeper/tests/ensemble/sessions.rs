@@ -27,7 +27,9 @@ fn an_ephemeral_dies_exactly_with_its_session_6_to_9_seconds_after_its_client() 
             ensemble.world.power_loss("app", CAUSE, host::sim::Keep::None);
             next(&other, |event| matches!(event, ClientEvent::Watch { .. }).then_some(())).await;
         });
-        let died = events.iter().find(|event| event.node == Name::new("app") && matches!(event.kind, EventKind::NodeStopped { .. }));
+        let died = events
+            .iter()
+            .find(|event| event.node == Name::new("app") && matches!(event.kind, EventKind::NodeStopped { .. }));
         let died = died.expect("it lost power").at;
         let (session, expired, at) = ended(&events)[0];
         assert!(expired);

@@ -117,7 +117,8 @@ impl Ensemble {
     pub async fn leader(&self) -> Name {
         for _ in 0..600 {
             let roles = self.roles();
-            let leader = roles.iter().filter(|(_, (role, _))| *role == ZabRole::Leading).max_by_key(|(_, (_, epoch))| *epoch);
+            let leader =
+                roles.iter().filter(|(_, (role, _))| *role == ZabRole::Leading).max_by_key(|(_, (_, epoch))| *epoch);
             if let Some((leader, (_, epoch))) = leader {
                 let with = roles.values().filter(|(role, of)| *role != ZabRole::Looking && of == epoch).count();
                 if with > self.members.len() / 2 {
