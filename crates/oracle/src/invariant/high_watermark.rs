@@ -133,9 +133,14 @@ mod tests {
     #[test]
     fn it_may_fall_when_word_of_the_old_leader_came_after_the_new_one_began() {
         let mut story = story();
-        story.commit(1).produce(1, 1).replicate(1, 3).decide(2, &[2, 3]).leads(2).hw(3, 2).follows(3).truncate(3, 1);
-        story.replicate(2, 3).hw(3, 1).quiet();
+        story.commit(1).produce(1, 1).replicate(1, 2).replicate(1, 3).decide(2, &[2, 3]).leads(2).hw(3, 2).follows(3);
+        story.hw(3, 1).quiet();
         story.hw(2, 0).fires(&["fell"]);
+    }
+
+    #[test]
+    fn it_may_fall_behind_a_restarted_leader_that_is_given_its_old_epoch_again() {
+        story().commit(1).commit(1).crash(1).restart(1, 2).leads(1).hw(1, 1).hw(3, 1).quiet();
     }
 
     #[test]

@@ -258,6 +258,12 @@ mod tests {
     }
 
     #[test]
+    fn being_in_trouble_again_at_the_very_bound_is_not_being_late() {
+        let mut story = story();
+        story.settle().wait(29).isr(1, &[1, 2]).wait(2).isr(1, &[1, 2, 3]).verify().quiet();
+    }
+
+    #[test]
     fn a_relapse_counts_when_the_clients_stop() {
         story().settle().wait(31).isr(1, &[1, 2]).verify().fires(&["relapsed/isr-incomplete"]);
         story().settle().wait(31).isr(1, &[1, 2]).isr(1, &[1, 2, 3]).verify().quiet();
