@@ -3,7 +3,9 @@
 // Tests look at files and start processes; they are no part of the simulated world.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod catalogues;
 mod command_line;
 mod determinism;
+mod hostile_traces;
 mod scenarios;
 mod support;

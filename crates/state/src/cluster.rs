@@ -118,6 +118,36 @@ pub struct ClientPartition {
     pub waiting_since: u64,
 }
 
+/// Up to where the ensemble's transactions were folded.
+///
+/// A later leader delivers old transactions again, and repeats their events; only the first delivery counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Delivered {
+    zxid: u64,
+    by: Option<Name>,
+}
+
+impl Delivered {
+    /// Whether an event of the transaction `zxid`, told by `node`, is news.
+    pub(crate) fn is_news(&mut self, zxid: u64, node: Name) -> bool {
+        let news = zxid > self.zxid || (zxid == self.zxid && self.by == Some(node));
+        if news {
+            *self = Delivered { zxid, by: Some(node) };
+        }
+        news
+    }
+}
+
+/// The transaction of an event that only a leader of the ensemble tells.
+pub(crate) fn transaction(kind: &EventKind) -> Option<u64> {
+    match kind {
+        EventKind::ZnodeChanged { zxid, .. }
+        | EventKind::SessionOpened { zxid, .. }
+        | EventKind::SessionEnded { zxid, .. } => Some(*zxid),
+        _ => None,
+    }
+}
+
 /// All that one would want to see of a cluster at an instant.
 #[derive(Clone, Debug, Default)]
 pub struct ClusterState {
@@ -145,6 +175,8 @@ pub struct ClusterState {
     pub clients: BTreeMap<Name, ClientState>,
     /// Violations: the event and the oracle.
     pub violations: Vec<(EventId, Name)>,
+    /// Up to where the ensemble's transactions were folded.
+    delivered: Delivered,
 }
 
 impl ClusterState {
@@ -152,6 +184,9 @@ impl ClusterState {
     pub fn apply(&mut self, event: &Event) {
         self.at = event.at;
         self.last = event.id;
+        if transaction(&event.kind).is_some_and(|zxid| !self.delivered.is_news(zxid, event.node)) {
+            return;
+        }
         match &event.kind {
             EventKind::PhaseBegan { phase } => self.phase = Some((*phase, event.at)),
             EventKind::NodeStarted { .. }
@@ -361,12 +396,12 @@ impl ClusterState {
             EventKind::RecordPolled { offset, .. } => {
                 client.polled += 1;
                 own.polled += 1;
-                own.position = Some(offset + 1);
+                own.position = Some(offset.saturating_add(1));
             }
             EventKind::PositionReset { to, .. } => own.position = Some(*to),
             EventKind::RecordProcessed { offset, .. } => {
                 client.processed += 1;
-                own.processed_to = offset + 1;
+                own.processed_to = offset.saturating_add(1);
             }
             _ => {}
         }
@@ -459,6 +494,18 @@ mod tests {
             ("zk-1", EventKind::SessionEnded { session: 7, expired: true, zxid: 3 }),
         ]);
         assert!(state.registered.is_empty() && state.sessions.is_empty());
+    }
+
+    #[test]
+    fn a_new_leader_that_repeats_old_transactions_changes_nothing() {
+        let state = fold(vec![
+            ("zk-1", EventKind::SessionOpened { session: 7, timeout: 6000, zxid: 1 }),
+            ("zk-1", EventKind::SessionEnded { session: 7, expired: true, zxid: 2 }),
+            ("zk-1", EventKind::SessionOpened { session: 8, timeout: 6000, zxid: 3 }),
+            ("zk-2", EventKind::SessionOpened { session: 7, timeout: 6000, zxid: 1 }),
+            ("zk-2", EventKind::SessionEnded { session: 7, expired: true, zxid: 2 }),
+        ]);
+        assert_eq!(state.sessions.keys().copied().collect::<Vec<_>>(), [8]);
     }
 
     #[test]

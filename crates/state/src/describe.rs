@@ -179,7 +179,7 @@ fn describe_replica(kind: &EventKind) -> String {
         }
         K::Appended { partition, base_offset, records, leader_epoch, leading, .. } => {
             let how = if *leading { "appends" } else { "replicates" };
-            let end = base_offset + i64::from(*records);
+            let end = base_offset.saturating_add(i64::from(*records));
             format!("{partition} {how} {base_offset}..{end}, epoch {leader_epoch}")
         }
         K::Deduplicated { partition, base_offset, sequence, .. } => {
@@ -193,13 +193,13 @@ fn describe_replica(kind: &EventKind) -> String {
         K::IsrChanged { partition, isr, .. } => format!("{partition} ISR {isr}"),
         K::IsrRefused { partition, .. } => format!("{partition} ISR change refused"),
         K::ProduceAcked { partition, base_offset, records, acks, .. } => {
-            let end = base_offset + i64::from(*records);
+            let end = base_offset.saturating_add(i64::from(*records));
             let acks = if *acks == -1 { "all".to_owned() } else { acks.to_string() };
             format!("{partition} acknowledges {base_offset}..{end} (acks={acks})")
         }
         K::ProduceRefused { partition, error: reason } => error(&format!("{partition} refuses a produce"), *reason),
         K::Served { partition, base_offset, records, client, .. } => {
-            let end = base_offset + i64::from(*records);
+            let end = base_offset.saturating_add(i64::from(*records));
             format!("{partition} serves {base_offset}..{end} to {client}")
         }
         _ => format!("{kind:?}"),

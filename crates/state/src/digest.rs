@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use trace::{BrokerList, Event, EventKind, Name, Partition, Phase};
 
 use crate::ClusterState;
+use crate::cluster::{Delivered, transaction};
 
 /// One line of the story.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -140,6 +141,7 @@ pub struct DigestBuilder {
     fault_numbers: BTreeMap<Name, usize>,
     act: Act,
     heading: Option<Heading>,
+    delivered: Delivered,
     /// Whether several brokers raced for /controller when the present one won.
     controller_by_chance: bool,
     /// After the run's checks began, nothing the cluster does belongs to the story.
@@ -155,6 +157,7 @@ impl DigestBuilder {
             fault_numbers: BTreeMap::new(),
             act: Act::default(),
             heading: None,
+            delivered: Delivered::default(),
             controller_by_chance: false,
             over: false,
         }
@@ -162,6 +165,9 @@ impl DigestBuilder {
 
     /// Folds one event; `state` already holds it.
     pub fn observe(&mut self, event: &Event, state: &ClusterState) {
+        if transaction(&event.kind).is_some_and(|zxid| !self.delivered.is_news(zxid, event.node)) {
+            return;
+        }
         match &event.kind {
             EventKind::Violation { oracle, summary, .. } => {
                 let (text, detail) = (format!("VIOLATION {oracle}"), format!(": {summary}"));

@@ -30,7 +30,7 @@ pub struct BatchState {
 impl BatchState {
     /// The offset after its last record.
     pub fn end(&self) -> i64 {
-        self.base_offset + i64::from(self.records)
+        self.base_offset.saturating_add(i64::from(self.records))
     }
 }
 

@@ -80,6 +80,16 @@ pub enum TraceError {
         /// How many whole events were read before.
         complete: u64,
     },
+    /// An event claims a cause that had not happened.
+    #[error("line {line}: event {found} has event {cause} as its cause, which comes later")]
+    CauseInFuture {
+        /// The line, from 1.
+        line: u64,
+        /// Its event id.
+        found: EventId,
+        /// The cause it claims.
+        cause: EventId,
+    },
     /// An event is not the next one.
     #[error("line {line}: event {found} follows event {last}: lines are missing or out of order")]
     OutOfOrder {
@@ -209,9 +219,12 @@ impl<'a> TraceReader<'a> {
                 TraceError::Truncated { line, complete: self.complete }
             }
         })?;
-        let follows = if self.complete == 0 { event.id > self.last } else { event.id.0 == self.last.0 + 1 };
+        let follows = if self.complete == 0 { event.id > self.last } else { Some(event.id.0) == self.last.0.checked_add(1) };
         if !follows {
             return Err(TraceError::OutOfOrder { line, found: event.id, last: self.last });
+        }
+        if event.cause >= event.id {
+            return Err(TraceError::CauseInFuture { line, found: event.id, cause: event.cause });
         }
         self.last = event.id;
         self.complete += 1;
@@ -344,6 +357,13 @@ mod tests {
         bytes.extend_from_slice(b"{\"id\":4,\"at\":\"noon\"}\n");
         let error = read(&bytes).unwrap_err().to_string();
         assert!(error.starts_with("line 5, column "), "{error}");
+    }
+
+    #[test]
+    fn an_event_before_its_cause_is_noticed() {
+        let text = String::from_utf8(file(false)).unwrap().replace("\"cause\":1", "\"cause\":7");
+        let error = read(text.as_bytes()).unwrap_err();
+        assert!(matches!(error, TraceError::CauseInFuture { line: 3, .. }), "{error}");
     }
 
     #[test]
