@@ -84,8 +84,8 @@ fn bad_usage_and_missing_files_have_status_2() {
 #[test]
 fn a_broken_scenario_is_told_with_file_line_column_and_suggestion() {
     let base = fs::read_to_string(mail()).unwrap();
-    let unknown = base.replacen("replication", "replicas", 1);
-    refused_scenario("unknown-key", &unknown, &["it.toml:", "replicas", "did you mean"]);
+    let unknown = base.replacen("replication", "replicaton", 1);
+    refused_scenario("unknown-key", &unknown, &["it.toml:", "replicaton", "did you mean `replication`"]);
     refused_scenario("not-toml", "schema = = 1", &["it.toml:1:"]);
     let flawed = base.replacen("[cluster]", "[cluster]\nflaws = [\"hw-truncation-los\"]", 1);
     refused_scenario("unknown-flaw", &flawed, &["hw-truncation-los", "did you mean", "hw-truncation-loss"]);

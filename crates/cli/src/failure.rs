@@ -63,6 +63,10 @@ impl From<scenario::ScenarioError> for Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Failure {
         let broken_pipe = error.kind() == io::ErrorKind::BrokenPipe;
-        Failure { status: Status::Broken, message: format!("error: cannot write to standard output: {error}"), broken_pipe }
+        Failure {
+            status: Status::Broken,
+            message: format!("error: cannot write to standard output: {error}"),
+            broken_pipe,
+        }
     }
 }

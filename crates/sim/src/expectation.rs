@@ -70,13 +70,13 @@ impl Expectations {
                 let moved = *leader_epoch > 0 && *leader >= 0 && old.is_some_and(|old| old.leader != Some(*leader));
                 moved.then_some("leader-changed")
             }
-            EventKind::IsrChanged { partition, isr, .. } => before.partitions.get(partition).and_then(|old| {
-                match isr.len().cmp(&old.isr.len()) {
+            EventKind::IsrChanged { partition, isr, .. } => {
+                before.partitions.get(partition).and_then(|old| match isr.len().cmp(&old.isr.len()) {
                     std::cmp::Ordering::Less => Some("isr-shrunk"),
                     std::cmp::Ordering::Greater => Some("isr-expanded"),
                     std::cmp::Ordering::Equal => None,
-                }
-            }),
+                })
+            }
             EventKind::Truncated { to, from, .. } if to < from => Some("log-truncated"),
             EventKind::ControllerElected { .. } => {
                 let changed = self.controller.replace(event.node).is_some_and(|old| old != event.node);

@@ -133,7 +133,10 @@ impl Judge {
         if let EventKind::NodePanicked { message } = &event.kind {
             findings.push(Finding {
                 oracle: "panic",
-                signature: format!("panic/{}", event.node.as_str().trim_end_matches(|c: char| c.is_ascii_digit() || c == '-')),
+                signature: format!(
+                    "panic/{}",
+                    event.node.as_str().trim_end_matches(|c: char| c.is_ascii_digit() || c == '-')
+                ),
                 summary: format!("{} panicked: {message}", event.node),
                 event: event.id,
                 at: event.at,

@@ -113,9 +113,10 @@ pub(crate) fn context(plan: &Plan) -> Context {
         topics: plan.topics.iter().map(facts).collect(),
         clients,
         unclean: brokers.clone().any(|config| config.boolean("unclean.leader.election.enable"))
-            || plan.topics.iter().any(|topic| {
-                topic.effective_config(&plan.cluster).boolean("unclean.leader.election.enable")
-            }),
+            || plan
+                .topics
+                .iter()
+                .any(|topic| topic.effective_config(&plan.cluster).boolean("unclean.leader.election.enable")),
         flush_every_message: brokers.into_iter().all(|config| config.integer("log.flush.interval.messages") == 1),
         allow: plan.expect.allow.iter().cloned().collect::<BTreeSet<_>>(),
         ..Context::default()

@@ -18,7 +18,9 @@ pub fn scan_disks(world: &World, plan: &Plan) -> Vec<ScannedReplica> {
                 let files: Vec<(String, Vec<u8>)> = entries
                     .into_iter()
                     .filter(|entry| !entry.directory)
-                    .filter_map(|entry| Some((entry.name.clone(), disk.read(&format!("{directory}/{}", entry.name)).ok()?)))
+                    .filter_map(|entry| {
+                        Some((entry.name.clone(), disk.read(&format!("{directory}/{}", entry.name)).ok()?))
+                    })
                     .collect();
                 let scanned = log::scan::scan(&files);
                 let batches = scanned.batches.iter().map(|batch| ScannedBatch {
@@ -32,7 +34,11 @@ pub fn scan_disks(world: &World, plan: &Plan) -> Vec<ScannedReplica> {
                     node,
                     partition: Partition::new(&topic.name, index),
                     batches: batches.collect(),
-                    problems: scanned.problems.iter().map(|it| format!("{} at byte {}: {}", it.file, it.position, it.what)).collect(),
+                    problems: scanned
+                        .problems
+                        .iter()
+                        .map(|it| format!("{} at byte {}: {}", it.file, it.position, it.what))
+                        .collect(),
                 });
             }
         }

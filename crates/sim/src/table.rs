@@ -184,7 +184,16 @@ pub fn tables(record: &RunRecord, summary: &Summary) -> String {
     let mut text = String::new();
     let header = format!(
         "{:<24} {:>7} {:>7} {:>7} {:>8} {:>9} {:>10} {:>5} {:>9}   {}\n",
-        "", "sent", "acked", "failed", "unknown", "delivered", "duplicated", "lost", "blocked", "latency p50 / p99 / max"
+        "",
+        "sent",
+        "acked",
+        "failed",
+        "unknown",
+        "delivered",
+        "duplicated",
+        "lost",
+        "blocked",
+        "latency p50 / p99 / max"
     );
     text += &header;
     for row in &summary.topics {
@@ -214,7 +223,8 @@ fn table_row(name: Name, counts: &RecordCounts, blocked: &str, ack: &Latency, en
         let ms = |ns: u64| ns as f64 / 1e6;
         (it.count > 0).then(|| format!("{what} {:.1} / {:.1} / {:.1} ms", ms(it.p50), ms(it.p99), ms(it.max)))
     };
-    let latencies: Vec<String> = [latency("ack", ack), latency("end to end", end_to_end)].into_iter().flatten().collect();
+    let latencies: Vec<String> =
+        [latency("ack", ack), latency("end to end", end_to_end)].into_iter().flatten().collect();
     format!(
         "{:<24} {:>7} {:>7} {:>7} {:>8} {:>9} {:>10} {:>5} {:>9}   {}\n",
         name.as_str(),

@@ -74,9 +74,7 @@ impl View<'_> {
     /// The longest over the partitions of `target`.
     fn longest(&self, target: &Target, of: impl Fn(&Partition, &PartitionState) -> u64) -> Option<i64> {
         let wanted = |partition: &Partition| match target {
-            Target::Partition(topic, index) => {
-                partition.topic.as_str() == topic && partition.index == *index as i32
-            }
+            Target::Partition(topic, index) => partition.topic.as_str() == topic && partition.index == *index as i32,
             Target::Name(topic) => partition.topic.as_str() == topic,
             _ => false,
         };
@@ -139,9 +137,8 @@ impl Metrics for View<'_> {
                 _ => None,
             },
             "blocked" => self.longest(target, |partition, _| self.blocked(partition)),
-            "leaderless" => self.longest(target, |_, state| {
-                state.leaderless_since.map_or(0, |since| self.now.saturating_sub(since))
-            }),
+            "leaderless" => self
+                .longest(target, |_, state| state.leaderless_since.map_or(0, |since| self.now.saturating_sub(since))),
             "acked" => self.records(target, |client| client.acked, |own| own.acked),
             "delivered" => self.records(target, |client| client.polled, |own| own.polled),
             "sessions" => Some(self.state.sessions.len() as i64),

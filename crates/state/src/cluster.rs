@@ -194,8 +194,7 @@ impl ClusterState {
             | EventKind::NodePaused
             | EventKind::NodeResumed => self.apply_node(event),
             EventKind::FaultBegan { fault, kind, target } => {
-                let state =
-                    FaultState { kind: *kind, target: *target, event: event.id, began: event.at, ended: None };
+                let state = FaultState { kind: *kind, target: *target, event: event.id, began: event.at, ended: None };
                 self.faults.insert(*fault, state);
             }
             EventKind::FaultEnded { fault } => {
@@ -475,8 +474,12 @@ mod tests {
     fn a_partition_is_leaderless_from_its_leaders_crash_to_the_next_decision() {
         let crash = EventKind::NodeStopped { reason: StopReason::Crash };
         let started = || EventKind::NodeStarted { incarnation: 0 };
-        let mut story =
-            vec![("broker-1", started()), ("broker-2", started()), ("broker-1", decided(1, 0, &[1, 2])), ("broker-1", crash)];
+        let mut story = vec![
+            ("broker-1", started()),
+            ("broker-2", started()),
+            ("broker-1", decided(1, 0, &[1, 2])),
+            ("broker-1", crash),
+        ];
         let partition = Partition::new("email", 0);
         let state = fold(story.clone());
         assert_eq!(state.partitions[&partition].leaderless_since, Some(4_000_000_000));

@@ -4,7 +4,10 @@ use trace::{EventKind, FrameInfo, Name};
 
 fn frame(info: &FrameInfo) -> String {
     let what = if info.response { "response" } else { "request" };
-    format!("{} {what} #{} ({} B), connection {} with {}", info.api, info.correlation, info.bytes, info.connection, info.peer)
+    format!(
+        "{} {what} #{} ({} B), connection {} with {}",
+        info.api, info.correlation, info.bytes, info.connection, info.peer
+    )
 }
 
 fn leader(id: i32) -> String {
@@ -83,7 +86,9 @@ fn describe_world(kind: &EventKind) -> String {
         K::NodeResumed => "resumes".into(),
         K::NodePanicked { message } => format!("PANIC: {message}"),
         K::UnsyncedLost { pages_kept, pages_lost, entries_lost } => {
-            format!("power loss: of the unsynced pages {pages_lost} lost, {pages_kept} kept; {entries_lost} directory entries lost")
+            format!(
+                "power loss: of the unsynced pages {pages_lost} lost, {pages_kept} kept; {entries_lost} directory entries lost"
+            )
         }
         K::FaultBegan { fault, kind, target } => format!("fault {fault}: {kind} {target}"),
         K::FaultEnded { fault } => format!("fault {fault} healed"),
@@ -151,9 +156,13 @@ fn describe_controller(kind: &EventKind) -> String {
         K::LeadershipDecided { partition, leader: id, leader_epoch, isr, unclean, controller_epoch, .. } => {
             let unclean = if *unclean { ", UNCLEAN" } else { "" };
             let leader = leader(*id);
-            format!("{partition} leader {leader}, epoch {leader_epoch}, ISR {isr} (controller epoch {controller_epoch}{unclean})")
+            format!(
+                "{partition} leader {leader}, epoch {leader_epoch}, ISR {isr} (controller epoch {controller_epoch}{unclean})"
+            )
         }
-        K::ControlApplied { api, controller_epoch, .. } => format!("applies {api} of controller epoch {controller_epoch}"),
+        K::ControlApplied { api, controller_epoch, .. } => {
+            format!("applies {api} of controller epoch {controller_epoch}")
+        }
         K::ControlRefused { api, controller_epoch, error: reason, .. } => {
             error(&format!("refuses {api} of controller epoch {controller_epoch}"), *reason)
         }
@@ -216,7 +225,9 @@ fn describe_client(kind: &EventKind) -> String {
             Some(text) => format!("sends record {sequence} to {partition}: {} = {}", text.key, text.value),
             None => format!("sends record {sequence} to {partition}"),
         },
-        K::RecordAcked { partition, offset, sequence } => format!("record {sequence} acknowledged at {partition}:{offset}"),
+        K::RecordAcked { partition, offset, sequence } => {
+            format!("record {sequence} acknowledged at {partition}:{offset}")
+        }
         K::RecordFailed { partition, sequence, error: reason } => {
             error(&format!("record {sequence} for {partition} failed"), *reason)
         }

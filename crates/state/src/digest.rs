@@ -216,7 +216,9 @@ impl DigestBuilder {
             Phase::Warmup => {}
             // What the cluster did to come up is no story: chapters begin with the faults.
             Phase::Chaos => self.act = Act { before: Outline::of(state), ..Act::default() },
-            Phase::Settle => self.turn(at, Some(("settle: everything healed and restarted".into(), String::new())), state),
+            Phase::Settle => {
+                self.turn(at, Some(("settle: everything healed and restarted".into(), String::new())), state)
+            }
             Phase::Verify => {
                 self.turn(at, None, state);
                 self.over = true;
@@ -357,7 +359,9 @@ impl Act {
         }
         let mut lines: Vec<(Partition, String)> = changes
             .into_iter()
-            .map(|(change, partitions)| (partitions[0], format!("{}  {change}", group(&partitions, after.partitions.keys()))))
+            .map(|(change, partitions)| {
+                (partitions[0], format!("{}  {change}", group(&partitions, after.partitions.keys())))
+            })
             .collect();
         lines.sort();
         lines.into_iter().map(|(_, line)| line).collect()
@@ -373,7 +377,8 @@ fn controller_change(before: Option<(Name, i32)>, after: Option<(Name, i32)>, ra
     let epoch = |controller: Option<(Name, i32)>| controller.map_or(0, |(_, epoch)| epoch);
     match after {
         Some((name, _)) => {
-            let (winner, detail) = if raced { ("another".into(), format!(" ({name})")) } else { (id(after), String::new()) };
+            let (winner, detail) =
+                if raced { ("another".into(), format!(" ({name})")) } else { (id(after), String::new()) };
             let epochs = format!("epoch {} -> {}", epoch(before), epoch(after));
             (format!("controller {} -> {winner}, {epochs}", id(before)), detail)
         }
@@ -417,7 +422,11 @@ mod tests {
             ("world", EventKind::PhaseBegan { phase: Phase::Chaos }),
             (
                 "world",
-                EventKind::FaultBegan { fault: Name::new("f"), kind: Name::new("crash"), target: Name::new("broker-1") },
+                EventKind::FaultBegan {
+                    fault: Name::new("f"),
+                    kind: Name::new("crash"),
+                    target: Name::new("broker-1"),
+                },
             ),
             ("broker-1", EventKind::NodeStopped { reason: StopReason::Crash }),
             ("broker-2", decided(0, 2, 1, &[2, 3])),

@@ -9,7 +9,9 @@ mod digest;
 mod replica;
 
 pub use causality::{Causes, chain};
-pub use cluster::{ClientPartition, ClientState, ClusterState, FaultState, MemberState, NodeState, PartitionState, SessionState};
+pub use cluster::{
+    ClientPartition, ClientState, ClusterState, FaultState, MemberState, NodeState, PartitionState, SessionState,
+};
 pub use describe::describe;
 pub use digest::{Chapter, Digest, DigestBuilder, Line};
 pub use replica::{BatchState, ReplicaRole, ReplicaState};

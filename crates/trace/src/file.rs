@@ -57,7 +57,9 @@ pub enum TraceError {
         reason: String,
     },
     /// The file is newer than this build.
-    #[error("line 1: the trace has schema {found}, this build reads up to {SCHEMA_VERSION}; read it with a newer odradek")]
+    #[error(
+        "line 1: the trace has schema {found}, this build reads up to {SCHEMA_VERSION}; read it with a newer odradek"
+    )]
     TooNew {
         /// The schema in the header.
         found: u32,
@@ -73,7 +75,9 @@ pub enum TraceError {
         reason: String,
     },
     /// The file ends in the middle of a line.
-    #[error("line {line}: the file ends in the middle of an event: it was cut off; the {complete} events before it are sound")]
+    #[error(
+        "line {line}: the file ends in the middle of an event: it was cut off; the {complete} events before it are sound"
+    )]
     Truncated {
         /// The line, from 1.
         line: u64,
@@ -219,7 +223,8 @@ impl<'a> TraceReader<'a> {
                 TraceError::Truncated { line, complete: self.complete }
             }
         })?;
-        let follows = if self.complete == 0 { event.id > self.last } else { Some(event.id.0) == self.last.0.checked_add(1) };
+        let follows =
+            if self.complete == 0 { event.id > self.last } else { Some(event.id.0) == self.last.0.checked_add(1) };
         if !follows {
             return Err(TraceError::OutOfOrder { line, found: event.id, last: self.last });
         }

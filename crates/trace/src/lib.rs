@@ -14,8 +14,8 @@ pub use event::{BrokerList, Event, EventId, Partition, broker_id, broker_name};
 pub use file::{Header, SCHEMA_VERSION, TraceError, TraceReader, TraceWriter};
 pub use fingerprint::Fingerprint;
 pub use kind::{
-    CloseReason, ConnectFailure, EventKind, FrameInfo, Phase, Protocol, RecordText, StopReason, Text,
-    ZabRole, ZnodeChange,
+    CloseReason, ConnectFailure, EventKind, FrameInfo, Phase, Protocol, RecordText, StopReason, Text, ZabRole,
+    ZnodeChange,
 };
 pub use name::Name;
 pub use recorder::{Mode, Recorder};

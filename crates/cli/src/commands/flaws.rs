@@ -9,7 +9,11 @@ use crate::failure::Failure;
 pub fn flaws() -> Result<Status, Failure> {
     let mut out = std::io::stdout().lock();
     let built = scenario::FLAWS.iter().filter(|flaw| flaw.implemented).count();
-    writeln!(out, "{built} of {} historical flaws can be switched on with cluster.flaws (marked *)\n", scenario::FLAWS.len())?;
+    writeln!(
+        out,
+        "{built} of {} historical flaws can be switched on with cluster.flaws (marked *)\n",
+        scenario::FLAWS.len()
+    )?;
     for flaw in scenario::FLAWS {
         let mark = if flaw.implemented { "*" } else { " " };
         writeln!(out, "{mark} {:>2}  {:<36} {:<28} {}", flaw.number, flaw.name, flaw.reference, flaw.meaning)?;

@@ -117,7 +117,8 @@ fn for_people(report: &Report, again: &str, place: &Path, traced: bool) -> Strin
     );
     text += &format!("again: {program} {again}\n");
     if traced {
-        let why = if violations.is_empty() { "--kind LeadershipDecided".to_owned() } else { "--why violation:1".into() };
+        let why =
+            if violations.is_empty() { "--kind LeadershipDecided".to_owned() } else { "--why violation:1".into() };
         let look = match violations.first() {
             Some(first) => format!("--at {}", first.at),
             None => format!("--at {simulated_seconds:.0}s"),

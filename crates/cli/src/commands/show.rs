@@ -15,10 +15,8 @@ use crate::input;
 pub fn show(arguments: &Show) -> Result<Status, Failure> {
     let (header, events) = input::trace(&arguments.trace)?;
     let mut out = std::io::stdout().lock();
-    let lists = arguments.from.is_some()
-        || arguments.to.is_some()
-        || arguments.node.is_some()
-        || arguments.kind.is_some();
+    let lists =
+        arguments.from.is_some() || arguments.to.is_some() || arguments.node.is_some() || arguments.kind.is_some();
     if let Some(what) = &arguments.why {
         why(&mut out, &events, what)?;
     } else if let Some(at) = arguments.at {
@@ -37,7 +35,13 @@ pub fn show(arguments: &Show) -> Result<Status, Failure> {
 /// An event on one line.
 pub fn line(event: &Event) -> String {
     let seconds = event.at as f64 / 1e9;
-    format!("{:>8} {seconds:>12.6}s {:<18} {} (because of {})", event.id, event.node, describe(&event.kind), event.cause)
+    format!(
+        "{:>8} {seconds:>12.6}s {:<18} {} (because of {})",
+        event.id,
+        event.node,
+        describe(&event.kind),
+        event.cause
+    )
 }
 
 fn overview(out: &mut impl Write, header: &Header, events: &[Event]) -> Result<(), Failure> {
@@ -88,7 +92,10 @@ fn list(out: &mut impl Write, arguments: &Show, events: &[Event]) -> Result<(), 
     {
         let nodes: std::collections::BTreeSet<_> = events.iter().map(|event| event.node).collect();
         let nodes: Vec<_> = nodes.iter().map(|node| node.as_str()).collect();
-        return Err(Failure::input(format!("error: --node {node}: the trace has no such node, only {}", nodes.join(", "))));
+        return Err(Failure::input(format!(
+            "error: --node {node}: the trace has no such node, only {}",
+            nodes.join(", ")
+        )));
     }
     let wanted = |event: &&Event| {
         arguments.from.is_none_or(|from| event.at >= from)
@@ -118,9 +125,9 @@ fn why(out: &mut impl Write, events: &[Event], what: &str) -> Result<(), Failure
                 .id
         }
         None => {
-            let number = what.parse().map_err(|_| {
-                Failure::input(format!("error: --why {what}: want an event's number, or violation:N"))
-            })?;
+            let number = what
+                .parse()
+                .map_err(|_| Failure::input(format!("error: --why {what}: want an event's number, or violation:N")))?;
             EventId(number)
         }
     };
@@ -148,7 +155,11 @@ fn print_state(out: &mut impl Write, state: &ClusterState, at: u64) -> Result<()
     }
     for (partition, it) in &state.partitions {
         let leader = it.leader.map_or("none".to_owned(), |id| id.to_string());
-        writeln!(out, "\n{partition}  leader {leader}, epoch {}, ISR {} of {}", it.leader_epoch, it.isr, it.assignment)?;
+        writeln!(
+            out,
+            "\n{partition}  leader {leader}, epoch {}, ISR {} of {}",
+            it.leader_epoch, it.isr, it.assignment
+        )?;
         for (id, replica) in &it.replicas {
             let role = match replica.role {
                 ReplicaRole::Offline => "offline".to_owned(),
@@ -158,7 +169,11 @@ fn print_state(out: &mut impl Write, state: &ClusterState, at: u64) -> Result<()
             writeln!(
                 out,
                 "   broker-{id:<3} {role:<10} epoch {:<3} log {}..{}, high watermark {}, fsynced below {}",
-                replica.leader_epoch, replica.log_start, replica.log_end, replica.high_watermark, replica.recovery_point
+                replica.leader_epoch,
+                replica.log_start,
+                replica.log_end,
+                replica.high_watermark,
+                replica.recovery_point
             )?;
         }
     }

@@ -30,9 +30,10 @@ pub async fn create_topics(host: Host, plan: &Plan, ledger: SharedLedger) {
 }
 
 fn new_topic(topic: &scenario::Topic) -> NewTopic {
-    let assignment = topic.assignment.as_ref().map(|partitions| {
-        partitions.iter().map(|replicas| replicas.iter().map(|id| *id as i32).collect()).collect()
-    });
+    let assignment = topic
+        .assignment
+        .as_ref()
+        .map(|partitions| partitions.iter().map(|replicas| replicas.iter().map(|id| *id as i32).collect()).collect());
     NewTopic {
         name: Name::new(&topic.name),
         partitions: topic.partitions as i32,
