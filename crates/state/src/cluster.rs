@@ -286,10 +286,8 @@ impl ClusterState {
     fn apply_controller(&mut self, event: &Event) {
         match &event.kind {
             EventKind::ControllerElected { epoch } => self.controller = Some((event.node, *epoch)),
-            EventKind::ControllerResigned { epoch } => {
-                if self.controller == Some((event.node, *epoch)) {
-                    self.controller = None;
-                }
+            EventKind::ControllerResigned { epoch } if self.controller == Some((event.node, *epoch)) => {
+                self.controller = None;
             }
             EventKind::PartitionCreated { partition, replicas } => {
                 let state = self.partitions.entry(*partition).or_default();
