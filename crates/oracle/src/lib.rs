@@ -17,4 +17,4 @@ mod tally;
 pub use context::{Bounds, ClientFacts, ClientKind, Context, TopicFacts};
 pub use finding::{EndOfRun, Finding, FreshRead, OracleReport, ScannedBatch, ScannedReplica};
 pub use judge::{Judge, SLUGS, UnknownOracle, describe, select};
-pub use tally::{ClientRow, Latency, PartitionRow, RecordCounts, Summary, Tally, TopicRow};
+pub use tally::{ClientRow, Latency, PartitionRow, ReaderRow, RecordCounts, Summary, Tally, TopicRow};

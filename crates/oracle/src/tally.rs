@@ -101,6 +101,21 @@ pub struct ClientRow {
     pub end_to_end: Latency,
 }
 
+/// One consuming client's row. Counts are of events: a record that is read twice counts twice.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct ReaderRow {
+    /// The client.
+    pub client: Name,
+    /// Records that its polls returned.
+    pub polled: u64,
+    /// Of them, those that it (or its group) had read before.
+    pub redelivered: u64,
+    /// Records that it did its work for.
+    pub processed: u64,
+    /// From `RecordSent` to its first poll of the record.
+    pub end_to_end: Latency,
+}
+
 /// One partition's row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct PartitionRow {
@@ -119,6 +134,8 @@ pub struct Summary {
     pub topics: Vec<TopicRow>,
     /// By producing client and topic, sorted by name.
     pub clients: Vec<ClientRow>,
+    /// By consuming client, sorted by name.
+    pub readers: Vec<ReaderRow>,
     /// By partition, sorted.
     pub partitions: Vec<PartitionRow>,
 }
@@ -158,6 +175,15 @@ struct Sums {
     end_to_end: Vec<u64>,
 }
 
+/// What a consuming client did.
+#[derive(Default)]
+struct Reading {
+    polled: u64,
+    redelivered: u64,
+    processed: u64,
+    end_to_end: Vec<u64>,
+}
+
 /// Counts records, unavailability and latency; fed like a judge.
 ///
 /// A partition counts as unavailable from the moment a record begins to wait while none is acknowledged, until the next
@@ -169,6 +195,8 @@ pub struct Tally {
     extras: Table<Name, Sparse<Extra>>,
     /// From sent to first polled, by producer and partition.
     end_to_end: Table<(Name, u32), Vec<u64>>,
+    /// What each consuming client did.
+    readings: std::collections::BTreeMap<Name, Reading>,
     /// Partitions that were read at the end.
     read: Table<Partition, ()>,
 }
@@ -181,6 +209,7 @@ impl Tally {
             waiting: Slots::default(),
             extras: Table::default(),
             end_to_end: Table::default(),
+            readings: std::collections::BTreeMap::new(),
             read: Table::default(),
         }
     }
@@ -211,6 +240,7 @@ impl Tally {
                     waiting.since = (waiting.pending > 0).then_some(event.at);
                 }
             }
+            EventKind::RecordProcessed { .. } => self.readings.entry(event.node).or_default().processed += 1,
             EventKind::NodeStopped { .. } => {
                 self.died(event);
                 self.records.observe(event);
@@ -239,9 +269,13 @@ impl Tally {
             return;
         }
         let after = self.records.record(producer, sequence).map_or(0, |record| record.seen);
+        let reading = self.readings.entry(event.node).or_default();
+        reading.polled += 1;
         if after == seen {
+            reading.redelivered += 1;
             self.extras.entry(producer).or_default().slot(sequence).redelivered = true;
         } else {
+            reading.end_to_end.push(event.at.saturating_sub(sent_at));
             let place = self.records.partitions.get_index_of(&partition).unwrap_or(0) as u32;
             self.end_to_end.entry((producer, place)).or_default().push(event.at.saturating_sub(sent_at));
         }
@@ -329,6 +363,12 @@ impl Tally {
             let (ack, end_to_end) = (Latency::of(sum.ack), Latency::of(sum.end_to_end));
             summary.clients.push(ClientRow { client, topic, records: sum.records, ack, end_to_end });
         }
+        for (client, reading) in &self.readings {
+            let Reading { polled, redelivered, processed, end_to_end } = reading;
+            let end_to_end = Latency::of(end_to_end.clone());
+            let (polled, redelivered, processed) = (*polled, *redelivered, *processed);
+            summary.readers.push(ReaderRow { client: *client, polled, redelivered, processed, end_to_end });
+        }
         for (topic, sum) in topics {
             let own = summary.partitions.iter().filter(|row| row.partition.topic == topic);
             let unavailable_ns = own.map(|row| row.unavailable_ns).max().unwrap_or(0);
@@ -388,7 +428,10 @@ mod tests {
         assert_eq!(Latency::of(Vec::new()), Latency::default());
         let mut story = Story::of("lost-write");
         story.sent(0).wait(2).acked(0, 0).wait(3).polled(0, 0);
-        let row = &story.read(&[(0, 0)]).summary().clients[0];
+        let summary = story.read(&[(0, 0)]).summary();
+        let reader = &summary.readers[0];
+        assert_eq!((reader.polled, reader.redelivered, reader.end_to_end.max / 1_000_000_000), (1, 0, 5));
+        let row = &summary.clients[0];
         assert_eq!((row.ack.max / 1_000_000_000, row.end_to_end.max / 1_000_000_000), (2, 5));
     }
 }

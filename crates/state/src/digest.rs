@@ -79,11 +79,16 @@ impl Digest {
 }
 
 impl Digest {
-    /// A chapter's lines: without times and details, lines may turn out the same; one is enough.
+    /// A chapter's lines: in the order of time in a story; in a digest by kind, and equal ones once.
     fn told<'a>(&self, chapter: &'a Chapter, times: bool) -> Vec<&'a Line> {
+        if times {
+            let mut told: Vec<&Line> = chapter.lines.iter().collect();
+            told.sort_by_key(|line| line.at);
+            return told;
+        }
         let mut told: Vec<&Line> = Vec::new();
         for line in &chapter.lines {
-            if times || !told.iter().any(|before| before.text == line.text) {
+            if !told.iter().any(|before| before.text == line.text) {
                 told.push(line);
             }
         }
