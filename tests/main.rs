@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod catalogues;
+mod causes;
 mod command_line;
 mod determinism;
 mod hostile_traces;

@@ -1,6 +1,9 @@
 //! Causality: from any event back to what began it.
 
-use trace::{Event, EventId, EventKind};
+use trace::{Event, EventId, EventKind, Name};
+
+/// Who acts this long after a frame acts because nothing more came, ns: no link and no disk takes as long.
+const SILENCE: u64 = 1_000_000_000;
 
 /// The causal chain of an event, the event itself first, back to an event without a recorded cause.
 ///
@@ -24,10 +27,7 @@ fn find(events: &[Event], id: EventId) -> Option<&Event> {
     events.get(place).filter(|event| event.id == id)
 }
 
-/// The causal chain of an event with what happened to its requests folded in.
-///
-/// A timeout's cause is the request it waited for; that chain alone would never show why no answer came. So each sent
-/// frame is followed to its drop or delay, whose cause is the fault.
+/// Asks a trace for causes.
 pub struct Causes<'a> {
     events: &'a [Event],
 }
@@ -43,59 +43,71 @@ impl<'a> Causes<'a> {
         find(self.events, id)
     }
 
-    /// What became of a frame that was sent: its delivery, drop or hold, in order.
-    pub fn fate(&self, sent: EventId) -> Vec<&'a Event> {
-        let from = self.events.partition_point(|event| event.id <= sent);
-        let is_fate = |event: &&Event| {
-            event.cause == sent
-                && matches!(
-                    event.kind,
-                    EventKind::FrameDelivered(_) | EventKind::FrameDropped(_) | EventKind::FrameHeld(_)
-                )
-        };
-        self.events[from..].iter().filter(is_fate).collect()
-    }
-
-    /// From `of` back to the faults: the chain, with the fate of every frame after whose loss something timed out.
+    /// From `of` back to the faults: the chain, and wherever somebody acted because a peer fell silent, what silenced it.
+    ///
+    /// A timeout's cause is what it last heard or sent; that alone would never show why nothing more came. So such a gap is
+    /// followed to the stop of the peer's process, or to the first frame between the two that was held back or lost.
     pub fn why(&self, of: EventId) -> Vec<&'a Event> {
-        let mut reasons = Vec::new();
-        for event in chain(self.events, of) {
-            if matches!(event.kind, EventKind::FrameSent(_)) {
-                let lost = self.fate_by_frame(event);
-                reasons.extend(lost);
+        let chain = chain(self.events, of);
+        let mut reasons: Vec<&Event> = Vec::with_capacity(chain.len());
+        for (place, event) in chain.iter().enumerate() {
+            if !reasons.iter().any(|known| known.id == event.id) {
+                reasons.push(event);
             }
-            reasons.push(event);
+            if let Some(cause) = chain.get(place + 1) {
+                for reason in self.silence(cause, event) {
+                    if !reasons.iter().any(|known| known.id == reason.id) {
+                        reasons.push(reason);
+                    }
+                }
+            }
         }
         reasons
     }
 
-    /// Drops and holds of a sent frame, found by the frame itself: their cause is the fault.
-    fn fate_by_frame(&self, sent: &Event) -> Vec<&'a Event> {
-        let EventKind::FrameSent(info) = &sent.kind else { return Vec::new() };
-        let from = self.events.partition_point(|event| event.id <= sent.id);
-        let is_loss = |event: &&Event| match &event.kind {
-            EventKind::FrameDropped(lost) | EventKind::FrameHeld(lost) => {
-                event.node == sent.node
-                    && lost.connection == info.connection
-                    && lost.correlation == info.correlation
-                    && lost.response == info.response
+    /// If `effect` came long after the frame `cause`: what kept the peer silent in between, and because of what.
+    fn silence(&self, cause: &Event, effect: &Event) -> Vec<&'a Event> {
+        let (EventKind::FrameSent(frame) | EventKind::FrameDelivered(frame)) = &cause.kind else { return Vec::new() };
+        if effect.at.saturating_sub(cause.at) < SILENCE {
+            return Vec::new();
+        }
+        let (own, peer) = (cause.node, frame.peer);
+        let silences = |event: &&Event| match &event.kind {
+            EventKind::NodeStopped { .. } | EventKind::NodePaused => event.node == peer || event.node == own,
+            EventKind::FrameHeld(lost) | EventKind::FrameDropped(lost) => {
+                (event.node == own && lost.peer == peer) || (event.node == peer && lost.peer == own)
             }
             _ => false,
         };
-        let mut fate: Vec<&Event> = Vec::new();
-        for lost in self.events[from..].iter().filter(is_loss) {
-            fate.push(lost);
-            fate.extend(self.event(lost.cause).filter(|cause| matches!(cause.kind, EventKind::FaultBegan { .. })));
-        }
-        fate.reverse();
-        fate
+        let from = self.events.partition_point(|event| event.id <= cause.id);
+        let to = self.events.partition_point(|event| event.id < effect.id);
+        let Some(first) = self.events[from..to].iter().find(silences) else {
+            // The peer was there but waited itself, for somebody else: name the fault that was in force.
+            return self.in_force(cause, effect).into_iter().collect();
+        };
+        let fault = self.event(first.cause).filter(|fault| matches!(fault.kind, EventKind::FaultBegan { .. }));
+        std::iter::once(first).chain(fault.or_else(|| self.in_force(cause, effect))).collect()
+    }
+
+    /// The last fault that began before `effect` and had not ended when `cause` happened.
+    fn in_force(&self, cause: &Event, effect: &Event) -> Option<&'a Event> {
+        let to = self.events.partition_point(|event| event.id < effect.id);
+        let ended_before = |fault: Name, began: &Event| {
+            let from = self.events.partition_point(|event| event.id <= began.id);
+            let until = self.events.partition_point(|event| event.id < cause.id).max(from);
+            let ends = |event: &Event| matches!(&event.kind, EventKind::FaultEnded { fault: it } if *it == fault);
+            self.events[from..until].iter().any(ends)
+        };
+        self.events[..to].iter().rev().find(|event| match &event.kind {
+            EventKind::FaultBegan { fault, .. } => !ended_before(*fault, event),
+            _ => false,
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use trace::Name;
 
     fn event(id: u64, cause: u64) -> Event {
         Event { id: EventId(id), at: id, node: Name::new("x"), cause: EventId(cause), kind: EventKind::RunEnded }
@@ -106,6 +118,42 @@ mod tests {
         let events = [event(1, 0), event(2, 1), event(3, 1), event(4, 2)];
         let ids: Vec<u64> = chain(&events, EventId(4)).iter().map(|event| event.id.0).collect();
         assert_eq!(ids, [4, 2, 1]);
+    }
+
+    #[test]
+    fn a_timeout_leads_through_the_silence_of_its_peer_to_the_fault() {
+        let frame = trace::FrameInfo {
+            connection: 1,
+            peer: Name::new("broker-1"),
+            api: Name::new("Fetch"),
+            correlation: 7,
+            bytes: 10,
+            protocol: trace::Protocol::Kafka,
+            response: false,
+        };
+        let began =
+            EventKind::FaultBegan { fault: Name::new("f"), kind: Name::new("crash"), target: Name::new("broker-1") };
+        let timed_out =
+            EventKind::RequestTimedOut { peer: Name::new("broker-1"), api: Name::new("Fetch"), correlation: 7 };
+        let story = [
+            ("broker-2", 1, 0, EventKind::FrameSent(frame)),
+            ("world", 2, 0, began),
+            ("broker-1", 3, 2, EventKind::NodeStopped { reason: trace::StopReason::Crash }),
+            ("broker-2", 30_000_000_000, 1, timed_out),
+        ];
+        let events: Vec<Event> = story
+            .into_iter()
+            .enumerate()
+            .map(|(i, (node, at, cause, kind))| Event {
+                id: EventId(i as u64 + 1),
+                at,
+                node: Name::new(node),
+                cause: EventId(cause),
+                kind,
+            })
+            .collect();
+        let ids: Vec<u64> = Causes::new(&events).why(EventId(4)).iter().map(|event| event.id.0).collect();
+        assert_eq!(ids, [4, 3, 2, 1]);
     }
 
     #[test]

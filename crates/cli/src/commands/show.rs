@@ -135,9 +135,62 @@ fn why(out: &mut impl Write, events: &[Event], what: &str) -> Result<(), Failure
     if chain.is_empty() {
         return Err(Failure::input(format!("error: --why {what}: the trace does not hold this event")));
     }
-    for event in chain {
+    tell(out, events, &chain)
+}
+
+/// Prints a chain: what says something in full, runs of mere transport as one line, nothing before the chaos began.
+fn tell(out: &mut impl Write, events: &[Event], chain: &[&Event]) -> Result<(), Failure> {
+    let began = |event: &&Event| matches!(event.kind, EventKind::PhaseBegan { phase: trace::Phase::Chaos });
+    let chaos = events.iter().find(began).map_or(0, |event| event.at);
+    let (told, before): (Vec<&Event>, Vec<&Event>) = chain.iter().partition(|event| event.at >= chaos);
+    let told = if told.is_empty() { chain.to_vec() } else { told };
+    let mut folded: Vec<&Event> = Vec::new();
+    for (place, event) in told.iter().enumerate() {
+        if place > 0 && is_transport(&event.kind) {
+            folded.push(event);
+            continue;
+        }
+        print_folded(out, &mut folded)?;
         writeln!(out, "{}", line(event))?;
     }
+    print_folded(out, &mut folded)?;
+    if !before.is_empty() && before.len() < chain.len() {
+        writeln!(out, "{:>8} {} more steps, before the chaos began", "...", before.len())?;
+    }
+    Ok(())
+}
+
+/// Steps that only carry something on.
+fn is_transport(kind: &EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::FrameSent(_)
+            | EventKind::FrameDelivered(_)
+            | EventKind::ZabProposed { .. }
+            | EventKind::ZabDelivered { .. }
+            | EventKind::SessionView { .. }
+    )
+}
+
+fn print_folded(out: &mut impl Write, folded: &mut Vec<&Event>) -> Result<(), Failure> {
+    match folded.as_slice() {
+        [] => {}
+        [one] => writeln!(out, "{}", line(one))?,
+        [first, .., last] => {
+            let nodes: std::collections::BTreeSet<&str> = folded.iter().map(|event| event.node.as_str()).collect();
+            let nodes: Vec<&str> = nodes.into_iter().collect();
+            writeln!(
+                out,
+                "{:>8} {} frames between {}, {:.6}s to {:.6}s",
+                "...",
+                folded.len(),
+                nodes.join(", "),
+                last.at as f64 / 1e9,
+                first.at as f64 / 1e9
+            )?;
+        }
+    }
+    folded.clear();
     Ok(())
 }
 
