@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use scenario::Trigger;
+use scenario::{FaultKind, Trigger};
 
 use crate::Status;
 use crate::arguments::Plan;
@@ -49,10 +49,29 @@ pub fn plan(arguments: &Plan) -> Result<Status, Failure> {
         };
         let lasts = fault.kind.lasts().map_or(", until settle".to_owned(), |lasts| format!(", for {lasts}"));
         let optional = if fault.optional { " (optional)" } else { "" };
-        writeln!(out, "{when:>10}  {}: {}{lasts}{optional}", fault.id, fault.kind.name())?;
+        writeln!(out, "{when:>10}  {}: {} {}{lasts}{optional}", fault.id, fault.kind.name(), target(&fault.kind))?;
     }
     writeln!(out, "{:>10}  settle: everything healed and restarted", phases.settle_starts().to_string())?;
     writeln!(out, "{:>10}  producers stop", phases.producers_stop().to_string())?;
     writeln!(out, "{:>10}  end", phases.end().to_string())?;
     Ok(Status::Good)
+}
+
+/// Whom a fault hits, as its selectors say.
+fn target(kind: &FaultKind) -> String {
+    match kind {
+        FaultKind::Crash { node, .. } | FaultKind::PowerLoss { node, .. } | FaultKind::Pause { node, .. } => {
+            node.to_string()
+        }
+        FaultKind::Isolate { node, except: None, .. } => node.to_string(),
+        FaultKind::Isolate { node, except: Some(except), .. } => format!("{node} except {except}"),
+        FaultKind::Partition { from, to, direction, .. } | FaultKind::SlowLink { from, to, direction, .. } => {
+            format!("{from} {direction} {to}")
+        }
+        FaultKind::ResetConnections { from, to } => format!("{from} to {to}"),
+        FaultKind::Hold { api, from, to, nth, response, .. } => {
+            let what = if *response { "answer" } else { "request" };
+            format!("{api} {what} {nth} of {from} to {to}")
+        }
+    }
 }
