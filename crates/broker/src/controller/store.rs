@@ -52,7 +52,7 @@ impl Store {
     }
 
     /// Tries again while the connection is lost: reads always, writes because a repeated one is either harmless or a
-    /// conflict.
+    /// conflict that [`Store::earlier_try`] sees through.
     async fn retrying<T, F>(&self, operation: impl Fn() -> F) -> Result<Result<Reply<T>, ZkError>, Lost>
     where
         F: Future<Output = Result<Reply<T>, ZkError>>,
@@ -161,7 +161,19 @@ impl Store {
                 Some(OpResult::Set(stat)) => Write::Stored(stat.version, reply.cause),
                 _ => Write::Conflict,
             },
-            Err(_) => Write::Conflict,
+            Err(_) => self.earlier_try(cause, partition, next).await?,
+        })
+    }
+
+    /// A conflict may be with ourselves: an earlier try landed and its answer was lost. Nobody else writes this content,
+    /// which names our controller epoch and a leader epoch that is new.
+    async fn earlier_try(&self, cause: EventId, partition: Partition, wanted: &LeaderAndIsr) -> Result<Write, Lost> {
+        let found = self.get(cause, &znodes::state(partition)).await?;
+        Ok(match found {
+            Some((data, stat, read)) if PartitionState::decode(&data).as_ref() == Some(&content(wanted)) => {
+                Write::Stored(stat.version, read)
+            }
+            _ => Write::Conflict,
         })
     }
 
@@ -177,7 +189,7 @@ impl Store {
         let create = Op::Create { path, data, mode: CreateMode::Persistent };
         Ok(match self.guarded(cause, vec![create]).await? {
             Ok(reply) => Write::Stored(0, reply.cause),
-            Err(_) => Write::Conflict,
+            Err(_) => self.earlier_try(cause, partition, first).await?,
         })
     }
 
