@@ -6,6 +6,8 @@
 mod catalogues;
 mod command_line;
 mod determinism;
+mod faults;
 mod hostile_traces;
 mod scenarios;
 mod support;
+mod sweeps;
