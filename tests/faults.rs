@@ -196,3 +196,17 @@ fn overlapping_faults_never_start_a_node_that_another_holds_down() {
         outcome.events.iter().filter(|event| restarted(event)).map(|event| event.at / 1_000_000).collect();
     assert_eq!(times, [16_000], "once, when the crash is over");
 }
+
+#[test]
+fn a_broker_that_is_down_can_get_another_disk() {
+    let crash = "[[fault]]\nid = \"crash\"\nat = \"1s\"\nkind = \"crash\"\nnode = \"broker-3\"\ndown = \"12s\"\n";
+    let disk = "[[fault]]\nid = \"disk\"\nat = \"9s\"\nkind = \"replace-disk\"\nnode = \"broker-3\"\ndown = \"6s\"\n";
+    let outcome = run(&format!("{crash}{disk}"));
+    assert_eq!(outcome.record.verdict, Verdict::Pass, "{}", outcome.record.reason);
+    assert_eq!(outcome.record.faults, 2);
+}
+
+#[test]
+fn a_leader_whose_disk_is_replaced_is_not_charged_with_what_it_had_acknowledged() {
+    passes("replace-disk", "node = \"leader(orders/0)\"\ndown = \"300ms\"");
+}

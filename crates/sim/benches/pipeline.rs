@@ -6,8 +6,8 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use odradek_sim::{RunOptions, run_plan};
 use scenario::{Plan, Scenario};
-use sim::{RunOptions, run_plan};
 use trace::Mode;
 
 /// Producers send more than the cluster takes in 2 simulated seconds' lag; batch.size holds 10 records of 100 bytes.

@@ -142,13 +142,16 @@ impl Search {
     /// Makes a failing plan as small as it gets.
     pub fn shrink(&mut self, plan: Plan) -> Result<Plan, Failure> {
         let mut best = plan;
-        if let Some(simple) = self.first(smaller::without_expectations(&best))? {
+        // One after the other: what the failure is about must stay.
+        while let Some(simple) = self.first(smaller::without_expectations(&best))? {
             best = simple;
         }
         loop {
             let before = best.clone();
             best = self.fewer_faults(best)?;
-            for way in smaller::WAYS {
+            let timed = ["liveness", "eventually", "never"].iter().any(|oracle| self.trial.wanted.starts_with(oracle));
+            let settle: &[smaller::Way] = if timed { &[] } else { &[smaller::shorter_settle] };
+            for way in smaller::WAYS.iter().chain(settle) {
                 // Each way is repeated for as long as it helps.
                 while let Some(smaller) = self.first(way(&best))? {
                     best = smaller;

@@ -75,10 +75,14 @@ impl Injector {
         }
     }
 
-    /// Faults that stop a process. Only nodes that run are hit: who is down already is another fault's.
+    /// Faults that stop a process. Only nodes that run are stopped: who is down already is another fault's.
     fn stop(&self, kind: &FaultKind, begun: EventId, nodes: &[Name]) -> Healing {
         let world = &self.0.world;
-        let hit: Vec<Name> = nodes.iter().copied().filter(|node| world.is_up(*node)).collect();
+        let hit: Vec<Name> = match kind {
+            // A machine that is down can get another disk as well.
+            FaultKind::ReplaceDisk { .. } => nodes.to_vec(),
+            _ => nodes.iter().copied().filter(|node| world.is_up(*node)).collect(),
+        };
         if let FaultKind::Pause { .. } = kind {
             let running: Vec<Name> = hit.into_iter().filter(|node| !world.is_paused(*node)).collect();
             for node in &running {
