@@ -228,3 +228,18 @@ impl Drop for Worker {
         let _ = self.child.wait();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dead_worker_is_filed_by_what_killed_it() {
+        let died = |how: &str| Broken::Died(how.into()).signature();
+        assert_eq!(died("signal: 6 (SIGABRT) (core dumped)"), "broken/aborted");
+        assert_eq!(died("signal: 9 (SIGKILL)"), "broken/killed-or-out-of-memory");
+        assert_eq!(died("signal: 11 (SIGSEGV)"), "broken/stack-overflow");
+        assert_eq!(died("exit status: 1"), "broken/died");
+        assert_eq!(Broken::Hung(Duration::from_secs(2)).seconds(), 2.0);
+    }
+}

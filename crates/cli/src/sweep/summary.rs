@@ -14,7 +14,7 @@ use crate::Status;
 pub struct Signature {
     /// Oracle, kind of evidence, place in the protocol.
     pub signature: String,
-    /// The scenario in which it was seen first.
+    /// The scenario of the fastest run.
     pub scenario: String,
     /// How many runs show it.
     pub count: u64,
@@ -24,7 +24,7 @@ pub struct Signature {
     pub fastest_seed: u64,
     /// That run's wall time.
     pub fastest_seconds: f64,
-    /// What happened in the first one.
+    /// What happened in the fastest run.
     pub summary: String,
     /// The command that repeats the fastest.
     pub again: String,
@@ -194,8 +194,10 @@ fn signatures(lines: &[&Line]) -> Vec<Signature> {
             again: again.clone(),
         });
         entry.count += 1;
+        entry.first_seed = entry.first_seed.min(record.seed);
         if record.wall_seconds < entry.fastest_seconds {
             (entry.fastest_seed, entry.fastest_seconds, entry.again) = (record.seed, record.wall_seconds, again);
+            (entry.scenario, entry.summary) = (record.scenario.clone(), record.reason.clone());
         }
     }
     let mut found: Vec<Signature> = found.into_values().collect();
