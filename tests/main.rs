@@ -7,6 +7,8 @@ mod catalogues;
 mod causes;
 mod command_line;
 mod determinism;
+mod faults;
 mod hostile_traces;
 mod scenarios;
 mod support;
+mod sweeps;

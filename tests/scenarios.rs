@@ -101,12 +101,26 @@ fn collect(folder: &Path, prefix: &str, names: &mut BTreeSet<String>) {
         let path = entry.expect("scenarios/ can be listed").path();
         let stem = path.file_stem().expect("every entry has a name").to_string_lossy().into_owned();
         if path.is_dir() {
-            // Regressions are plans; they have a test of their own.
-            if stem != "regressions" {
+            // Regressions are plans, and chaos is for sweeps: both have tests of their own.
+            if stem != "regressions" && stem != "chaos" {
                 collect(&path, &format!("{prefix}{stem}/"), names);
             }
         } else if path.extension().is_some_and(|extension| extension == "toml") {
             names.insert(format!("{prefix}{stem}"));
+        }
+    }
+}
+
+/// A few seeds of each; sweeps run thousands.
+#[test]
+fn every_chaos_scenario_passes_on_its_first_seeds() {
+    let mut names = BTreeSet::new();
+    collect(&file("scenarios/chaos"), "chaos/", &mut names);
+    assert!(names.len() >= 3, "{names:?}");
+    for name in names {
+        for seed in [0, 1] {
+            let outcome = run(&plan(&name, seed, None, &Options::default()));
+            assert_eq!(outcome.record.verdict, Verdict::Pass, "{name}, seed {seed}: {}", outcome.record.reason);
         }
     }
 }

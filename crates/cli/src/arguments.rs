@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -21,6 +22,12 @@ pub enum Command {
     Run(Run),
     /// Check a scenario and print its resolved timeline; run nothing.
     Plan(Plan),
+    /// Run many seeds; name each distinct failure once. What is finished is kept: the same command goes on.
+    Sweep(Sweep),
+    /// Sum up the results of several sweeps or shards.
+    Merge(Merge),
+    /// Find the fewest faults, the shortest run and the smallest cluster that still fail the same way.
+    Shrink(Shrink),
     /// Run again what a run directory or a plan holds; compare verdict and fingerprint.
     Replay(Replay),
     /// Check determinism: the same seed in two processes.
@@ -98,6 +105,83 @@ impl From<TraceMode> for trace::Mode {
             TraceMode::Full => trace::Mode::Full,
         }
     }
+}
+
+/// `odradek sweep`
+#[derive(Args)]
+pub struct Sweep {
+    /// Scenario files.
+    #[arg(required = true, value_name = "SCENARIO")]
+    pub scenarios: Vec<PathBuf>,
+    /// The seeds, the last excluded.
+    #[arg(long, value_name = "A..B", value_parser = seeds)]
+    pub seeds: Range<u64>,
+    /// How many processes; default: one a core.
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// Run only part I of N, I from 0.
+    #[arg(long, value_name = "I/N", value_parser = shard)]
+    pub shard: Option<(usize, usize)>,
+    /// Begin no run after this time, such as 10m.
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub budget: Option<Duration>,
+    /// A run that takes longer hangs.
+    #[arg(long, value_name = "TIME", value_parser = span, default_value = "300s")]
+    pub timeout: Duration,
+    /// Stop after the first failure.
+    #[arg(long)]
+    pub fail_fast: bool,
+    /// Write a report as JUnit XML.
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Where results and failing runs go, instead of runs/sweep.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub changes: Changes,
+    /// Print one JSON object a run, and a summary at the end, instead of text.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `odradek merge`
+#[derive(Args)]
+pub struct Merge {
+    /// Folders of sweeps, or their results.jsonl.
+    #[arg(required = true, value_name = "DIR|FILE")]
+    pub results: Vec<PathBuf>,
+    /// Write a report as JUnit XML.
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Print the summary as one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `odradek shrink`
+#[derive(Args)]
+pub struct Shrink {
+    /// A run directory, or a plan file.
+    #[arg(value_name = "DIR|PLAN")]
+    pub what: PathBuf,
+    /// What must fail; default: as recorded, or the plan's first violation.
+    #[arg(long)]
+    pub signature: Option<String>,
+    /// How many orders of scheduling each candidate gets.
+    #[arg(long, value_name = "K", default_value_t = 3)]
+    pub schedules: u64,
+    /// Try at most so many candidates.
+    #[arg(long, value_name = "N", default_value_t = 2_000)]
+    pub attempts: usize,
+    /// How many processes; default: one a core.
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// A run that takes longer hangs.
+    #[arg(long, value_name = "TIME", value_parser = span, default_value = "120s")]
+    pub timeout: Duration,
+    /// Where to write what is left, instead of runs/shrunk/SCENARIO/SEED.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }
 
 /// `odradek plan`
@@ -185,6 +269,22 @@ fn seeds(text: &str) -> Result<Range<u64>, String> {
     let (from, to) = text.split_once("..").ok_or_else(|| format!("`{text}` is no range of seeds: want A..B"))?;
     let (from, to) = (seed(from)?, seed(to)?);
     if from < to { Ok(from..to) } else { Err(format!("{from}..{to} holds no seed: B is excluded and must be larger")) }
+}
+
+/// Part `I/N`, I from 0.
+fn shard(text: &str) -> Result<(usize, usize), String> {
+    let parts = text.split_once('/').and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
+    let (part, of) = parts.ok_or_else(|| format!("`{text}` is no shard: want I/N, such as 0/4"))?;
+    if part < of {
+        Ok((part, of))
+    } else {
+        Err(format!("`{text}`: parts are counted from 0, so the last is {}/{of}", of.saturating_sub(1)))
+    }
+}
+
+/// A span of wall time.
+fn span(text: &str) -> Result<Duration, String> {
+    time(text).map(Duration::from_nanos)
 }
 
 /// A time such as `12.5s`, `300ms` or `1m`, in nanoseconds.

@@ -8,6 +8,8 @@ mod commands;
 mod directory;
 mod failure;
 mod input;
+mod shrink;
+mod sweep;
 mod worker;
 
 use std::process::ExitCode;
@@ -51,6 +53,9 @@ fn dispatch(command: Command) -> Result<Status, Failure> {
         Command::Run(run) => commands::run::run(&run),
         Command::Plan(plan) => commands::plan::plan(&plan),
         Command::Replay(replay) => commands::replay::replay(&replay),
+        Command::Sweep(sweep) => commands::sweep::sweep(&sweep),
+        Command::Shrink(shrink) => commands::shrink::shrink(&shrink),
+        Command::Merge(merge) => commands::sweep::merge(&merge),
         Command::Check(check) => commands::check::check(&check),
         Command::Show(show) => commands::show::show(&show),
         Command::Scenarios => commands::scenarios::scenarios(),

@@ -109,6 +109,42 @@ fn write_trace(path: &Path, plan: &Plan, outcome: &Outcome) -> io::Result<()> {
     writer.finish()?.sync_all()
 }
 
+/// How a run broke.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Broken {
+    /// It did not end.
+    #[error("the run did not end within {:.1} s of wall time", .0.as_secs_f64())]
+    Hung(Duration),
+    /// Its process died: an abort, a stack overflow, out of memory.
+    #[error("the worker process ended: {0}")]
+    Died(String),
+    /// The runner itself failed.
+    #[error("{0}")]
+    Runner(String),
+}
+
+impl Broken {
+    /// Under what it is filed.
+    pub fn signature(&self) -> &'static str {
+        match self {
+            Broken::Hung(_) => "broken/hung",
+            Broken::Died(how) if how.contains("signal: 9") => "broken/killed-or-out-of-memory",
+            Broken::Died(how) if how.contains("signal: 6") => "broken/aborted",
+            Broken::Died(how) if how.contains("signal: 11") => "broken/stack-overflow",
+            Broken::Died(_) => "broken/died",
+            Broken::Runner(_) => "broken/runner",
+        }
+    }
+
+    /// How long it took, where that is known.
+    pub fn seconds(&self) -> f64 {
+        match self {
+            Broken::Hung(limit) => limit.as_secs_f64(),
+            _ => 0.0,
+        }
+    }
+}
+
 /// A worker process and the thread that reads its replies.
 pub struct Worker {
     child: Child,
@@ -143,11 +179,23 @@ impl Worker {
     /// Runs one job for at most `limit` of wall time. A worker that died, hung or broke is an error with its reason,
     /// and a new process takes its place.
     pub fn run(&mut self, job: &Job, limit: Duration) -> Result<Report, Failure> {
+        self.attempt(job, limit).map_err(|how| Failure::broken(format!("error: {how}\nagain: {}", job.again)))
+    }
+
+    /// As [`Worker::run`], telling how it broke.
+    pub fn attempt(&mut self, job: &Job, limit: Duration) -> Result<Report, Broken> {
+        let restart = |worker: &mut Worker| match Worker::start() {
+            Ok(fresh) => {
+                *worker = fresh;
+                Ok(())
+            }
+            Err(failure) => Err(Broken::Runner(failure.to_string())),
+        };
         if self.runs >= RECYCLE {
-            *self = Worker::start()?;
+            restart(self)?;
         }
         self.runs += 1;
-        let mut line = serde_json::to_string(job).map_err(|error| Failure::broken(error.to_string()))?;
+        let mut line = serde_json::to_string(job).map_err(|error| Broken::Runner(error.to_string()))?;
         line.push('\n');
         let sent = self.input.write_all(line.as_bytes()).and_then(|()| self.input.flush());
         let reply = match sent {
@@ -157,18 +205,17 @@ impl Worker {
         match reply {
             Ok(reply) => match serde_json::from_str(&reply) {
                 Ok(Reply::Done(report)) => Ok(*report),
-                Ok(Reply::Broke(reason)) => Err(Failure::broken(format!("error: {reason}\nagain: {}", job.again))),
-                Err(error) => Err(Failure::broken(format!("error: a worker said nonsense: {error}"))),
+                Ok(Reply::Broke(reason)) => Err(Broken::Runner(reason)),
+                Err(error) => Err(Broken::Runner(format!("a worker said nonsense: {error}"))),
             },
             Err(RecvTimeoutError::Timeout) => {
-                let failure = format!("error: the run did not end within {} s of wall time", limit.as_secs());
-                *self = Worker::start()?;
-                Err(Failure::broken(format!("{failure}\nagain: {}", job.again)))
+                restart(self)?;
+                Err(Broken::Hung(limit))
             }
             Err(RecvTimeoutError::Disconnected) => {
                 let ended = self.child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
-                *self = Worker::start()?;
-                Err(Failure::broken(format!("error: the worker process ended: {ended}\nagain: {}", job.again)))
+                restart(self)?;
+                Err(Broken::Died(ended))
             }
         }
     }
@@ -179,5 +226,20 @@ impl Drop for Worker {
         // A worker has no state worth an orderly end; a hung one would never see one.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dead_worker_is_filed_by_what_killed_it() {
+        let died = |how: &str| Broken::Died(how.into()).signature();
+        assert_eq!(died("signal: 6 (SIGABRT) (core dumped)"), "broken/aborted");
+        assert_eq!(died("signal: 9 (SIGKILL)"), "broken/killed-or-out-of-memory");
+        assert_eq!(died("signal: 11 (SIGSEGV)"), "broken/stack-overflow");
+        assert_eq!(died("exit status: 1"), "broken/died");
+        assert_eq!(Broken::Hung(Duration::from_secs(2)).seconds(), 2.0);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Condition, Duration, Latency, Selector};
+use crate::{Condition, Duration, Latency, Ratio, Selector};
 
 /// One fault of a plan.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +15,9 @@ pub struct Fault {
     pub kind: FaultKind,
     /// Whether a run in which it never fired, or hit nothing, may still pass.
     pub optional: bool,
+    /// It waits a while, and is left out at last, if with it more than so many nodes of its target's group (brokers, ensemble
+    /// members) would be down. A broker counts as down until it is back in every ISR.
+    pub max_down: Option<u32>,
 }
 
 /// When a fault fires, or a note is shown.
@@ -57,6 +60,13 @@ pub enum FaultKind {
         /// For how long.
         lasts: Option<Duration>,
     },
+    /// The machine stops and comes back with an empty disk.
+    ReplaceDisk {
+        /// Whose disk.
+        node: Selector,
+        /// For how long the machine is down.
+        down: Option<Duration>,
+    },
     /// Frames between two sets of nodes vanish.
     Partition {
         /// One side.
@@ -77,6 +87,30 @@ pub enum FaultKind {
         /// For how long.
         lasts: Option<Duration>,
     },
+    /// Links go down and up again and again.
+    Flap {
+        /// One side.
+        from: Selector,
+        /// The other side.
+        to: Selector,
+        /// Which way is cut.
+        direction: Direction,
+        /// How long the links are down each time.
+        down: Duration,
+        /// How long they are up in between.
+        up: Duration,
+        /// For how long in all.
+        lasts: Option<Duration>,
+    },
+    /// Nodes are isolated one after another, then healed in another order (FoundationDB's swizzle-clog).
+    Swizzle {
+        /// Which nodes.
+        nodes: Selector,
+        /// How long between two steps.
+        gap: Duration,
+        /// How long until the first is healed.
+        lasts: Option<Duration>,
+    },
     /// Frames take longer.
     SlowLink {
         /// One side.
@@ -86,6 +120,19 @@ pub enum FaultKind {
         /// The latency instead of the network's.
         latency: Latency,
         /// Which way is slow.
+        direction: Direction,
+        /// For how long.
+        lasts: Option<Duration>,
+    },
+    /// A share of frames is lost and sent again.
+    LossyLink {
+        /// One side.
+        from: Selector,
+        /// The other side.
+        to: Selector,
+        /// The share that is lost.
+        loss: Ratio,
+        /// Which way frames are lost.
         direction: Direction,
         /// For how long.
         lasts: Option<Duration>,
@@ -111,6 +158,62 @@ pub enum FaultKind {
         until: Until,
         /// Whether the response is held (from `to` back to `from`) instead of the request.
         response: bool,
+    },
+    /// Bits of a partition's log on a disk change silently.
+    BitRot {
+        /// Whose disk.
+        node: Selector,
+        /// The partition's topic.
+        topic: String,
+        /// The partition's number.
+        partition: u32,
+        /// How many bits.
+        count: u32,
+        /// For how long.
+        lasts: Option<Duration>,
+    },
+    /// Syncs take longer.
+    SlowDisk {
+        /// Whose disk.
+        node: Selector,
+        /// How long a sync takes.
+        sync: Latency,
+        /// For how long.
+        lasts: Option<Duration>,
+    },
+    /// A disk answers nothing.
+    StallDisk {
+        /// Whose disk.
+        node: Selector,
+        /// For how long.
+        lasts: Option<Duration>,
+    },
+    /// A disk has no space left.
+    FullDisk {
+        /// Whose disk.
+        node: Selector,
+        /// For how long.
+        lasts: Option<Duration>,
+    },
+    /// Reads, writes and syncs fail.
+    DiskError {
+        /// Whose disk.
+        node: Selector,
+        /// For how long.
+        lasts: Option<Duration>,
+    },
+    /// A node's clock jumps or drifts.
+    Clock {
+        /// Whose clock.
+        node: Selector,
+        /// How far the wall clock jumps.
+        jump: Duration,
+        /// How much both clocks run fast.
+        drift: Ratio,
+        /// Whether it jumps back, and runs slow.
+        back: bool,
+        /// For how long.
+        lasts: Option<Duration>,
     },
 }
 
@@ -159,20 +262,89 @@ impl FaultKind {
             FaultKind::SlowLink { .. } => "slow-link",
             FaultKind::ResetConnections { .. } => "reset-connections",
             FaultKind::Hold { .. } => "hold",
+            FaultKind::ReplaceDisk { .. } => "replace-disk",
+            FaultKind::Flap { .. } => "flap",
+            FaultKind::Swizzle { .. } => "swizzle",
+            FaultKind::LossyLink { .. } => "lossy-link",
+            FaultKind::BitRot { .. } => "bit-rot",
+            FaultKind::SlowDisk { .. } => "slow-disk",
+            FaultKind::StallDisk { .. } => "stall-disk",
+            FaultKind::FullDisk { .. } => "full-disk",
+            FaultKind::DiskError { .. } => "disk-error",
+            FaultKind::Clock { .. } => "clock",
         }
     }
 
     /// How long it lasts after it fired; `None` until settle; zero if it is over at once.
     pub fn lasts(&self) -> Option<Duration> {
         match self {
-            FaultKind::Crash { down, .. } | FaultKind::PowerLoss { down, .. } => *down,
-            FaultKind::Pause { lasts, .. }
+            FaultKind::Crash { down, .. } | FaultKind::PowerLoss { down, .. } | FaultKind::ReplaceDisk { down, .. } => {
+                *down
+            }
+            FaultKind::Flap { lasts, .. }
+            | FaultKind::Swizzle { lasts, .. }
+            | FaultKind::LossyLink { lasts, .. }
+            | FaultKind::BitRot { lasts, .. }
+            | FaultKind::SlowDisk { lasts, .. }
+            | FaultKind::StallDisk { lasts, .. }
+            | FaultKind::FullDisk { lasts, .. }
+            | FaultKind::DiskError { lasts, .. }
+            | FaultKind::Clock { lasts, .. }
+            | FaultKind::Pause { lasts, .. }
             | FaultKind::Partition { lasts, .. }
             | FaultKind::Isolate { lasts, .. }
             | FaultKind::SlowLink { lasts, .. } => *lasts,
             FaultKind::ResetConnections { .. } => Some(Duration::ZERO),
             FaultKind::Hold { until: Until::Elapsed(duration), .. } => Some(*duration),
             FaultKind::Hold { until: Until::Condition(_), .. } => None,
+        }
+    }
+
+    /// The same fault, lasting `duration` if it lasts at all; for shrinking.
+    pub fn set_lasts(&mut self, duration: Duration) {
+        match self {
+            FaultKind::Crash { down: lasts, .. }
+            | FaultKind::PowerLoss { down: lasts, .. }
+            | FaultKind::ReplaceDisk { down: lasts, .. }
+            | FaultKind::Flap { lasts, .. }
+            | FaultKind::Swizzle { lasts, .. }
+            | FaultKind::LossyLink { lasts, .. }
+            | FaultKind::BitRot { lasts, .. }
+            | FaultKind::SlowDisk { lasts, .. }
+            | FaultKind::StallDisk { lasts, .. }
+            | FaultKind::FullDisk { lasts, .. }
+            | FaultKind::DiskError { lasts, .. }
+            | FaultKind::Clock { lasts, .. }
+            | FaultKind::Pause { lasts, .. }
+            | FaultKind::Partition { lasts, .. }
+            | FaultKind::Isolate { lasts, .. }
+            | FaultKind::SlowLink { lasts, .. } => *lasts = Some(duration),
+            FaultKind::Hold { until, .. } => *until = Until::Elapsed(duration),
+            FaultKind::ResetConnections { .. } => {}
+        }
+    }
+
+    /// The selectors that say whom it hits: one side, and the other side where there is one.
+    pub fn selectors(&self) -> (&Selector, Option<&Selector>) {
+        match self {
+            FaultKind::Crash { node, .. }
+            | FaultKind::PowerLoss { node, .. }
+            | FaultKind::ReplaceDisk { node, .. }
+            | FaultKind::Pause { node, .. }
+            | FaultKind::BitRot { node, .. }
+            | FaultKind::SlowDisk { node, .. }
+            | FaultKind::StallDisk { node, .. }
+            | FaultKind::FullDisk { node, .. }
+            | FaultKind::DiskError { node, .. }
+            | FaultKind::Clock { node, .. } => (node, None),
+            FaultKind::Isolate { node, except, .. } => (node, except.as_ref()),
+            FaultKind::Swizzle { nodes, .. } => (nodes, None),
+            FaultKind::Partition { from, to, .. }
+            | FaultKind::Flap { from, to, .. }
+            | FaultKind::SlowLink { from, to, .. }
+            | FaultKind::LossyLink { from, to, .. }
+            | FaultKind::ResetConnections { from, to }
+            | FaultKind::Hold { from, to, .. } => (from, Some(to)),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! reports every error with its place; `Scenario::resolve` turns a scenario and a seed into a plan.
 
 mod broker_settings;
+mod chaos;
 mod client_settings;
 mod condition;
 mod config;

@@ -207,6 +207,8 @@ pub struct Chaos {
     pub weights: BTreeMap<String, u32>,
     /// Settings that are drawn: path to range, as written.
     pub vary: BTreeMap<String, String>,
+    /// Whether disk faults may destroy every copy; then safety alone is judged, not liveness.
+    pub unrestricted: bool,
 }
 
 /// The same scenario with other settings.

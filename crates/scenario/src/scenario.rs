@@ -17,6 +17,15 @@ pub struct Scenario {
     pub variants: Vec<Variant>,
     /// All that is certain already; its seeds mean nothing yet.
     pub(crate) draft: Plan,
+    /// What was read, to read it again with the settings that a seed draws.
+    pub(crate) source: Source,
+}
+
+/// The text of a scenario with the changes made to it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Source {
+    pub(crate) text: String,
+    pub(crate) options: Options,
 }
 
 /// Changes that the command line makes to a scenario before it is checked.
@@ -63,7 +72,7 @@ impl Scenario {
     /// The scenario with all that a seed decides. Without a schedule seed, one is derived from `seed`.
     ///
     /// # Errors
-    /// When a seed is 2^53 or more.
+    /// When a seed is 2^53 or more, or settings that `[chaos] vary` draws do not fit together.
     pub fn resolve(&self, seed: u64, schedule_seed: Option<u64>) -> Result<Plan, ScenarioError> {
         let schedule_seed = schedule_seed.unwrap_or_else(|| random::schedule_seed(seed));
         for (name, value) in [("seed", seed), ("schedule seed", schedule_seed)] {
@@ -72,6 +81,22 @@ impl Scenario {
                 return Err(ScenarioError::single(crate::Diagnostic::of_file(&self.draft.origin.file, message, None)));
             }
         }
-        Ok(Plan { seed, schedule_seed, ..self.draft.clone() })
+        let Some(chaos) = &self.chaos else {
+            return Ok(Plan { seed, schedule_seed, ..self.draft.clone() });
+        };
+        let varied = self.with(crate::chaos::draw_settings(chaos, seed))?;
+        let mut plan = Plan { seed, schedule_seed, ..varied };
+        crate::chaos::draw_faults(chaos, &mut plan);
+        Ok(plan)
+    }
+
+    /// The draft with settings changed before all other changes: what a person sets on the command line comes last.
+    pub(crate) fn with(&self, settings: Vec<String>) -> Result<Plan, ScenarioError> {
+        if settings.is_empty() {
+            return Ok(self.draft.clone());
+        }
+        let set = settings.into_iter().chain(self.source.options.set.iter().cloned()).collect();
+        let options = Options { set, ..self.source.options.clone() };
+        crate::read::draft(&self.draft.origin.file, &self.source.text, &options)
     }
 }

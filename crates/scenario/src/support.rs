@@ -6,7 +6,6 @@ use crate::settings::{Scope, Setting};
 
 /// Parts of the grammar.
 pub(crate) const UNSUPPORTED_FEATURES: &[(&str, &str)] = &[
-    ("chaos", "random faults (`[chaos]`) are"),
     ("variant", "variants (`[[variant]]`) are"),
     ("processor", "processors (`[[processor]]`) are"),
     ("reseed", "reseeding (`[[reseed]]`) is"),
@@ -17,16 +16,6 @@ pub(crate) const UNSUPPORTED_FEATURES: &[(&str, &str)] = &[
 
 /// Fault kinds.
 pub(crate) const UNSUPPORTED_FAULTS: &[&str] = &[
-    "replace-disk",
-    "flap",
-    "swizzle",
-    "lossy-link",
-    "bit-rot",
-    "slow-disk",
-    "stall-disk",
-    "full-disk",
-    "disk-error",
-    "clock",
     "rolling-restart",
     "reassign",
     "elect-preferred",

@@ -184,7 +184,41 @@ impl Writer {
                 self.key("node", selector(node));
                 self.key("keep", quoted(keep));
             }
-            FaultKind::Pause { node, .. } => self.key("node", selector(node)),
+            FaultKind::Pause { node, .. }
+            | FaultKind::ReplaceDisk { node, .. }
+            | FaultKind::StallDisk { node, .. }
+            | FaultKind::FullDisk { node, .. }
+            | FaultKind::DiskError { node, .. } => self.key("node", selector(node)),
+            FaultKind::SlowDisk { node, sync, .. } => {
+                self.key("node", selector(node));
+                self.key("sync", latency(sync));
+            }
+            FaultKind::BitRot { node, topic, partition, count, .. } => {
+                self.key("node", selector(node));
+                self.key("partition", quoted(format_args!("{topic}/{partition}")));
+                self.key("count", count);
+            }
+            FaultKind::Clock { node, jump, drift, back, .. } => {
+                self.key("node", selector(node));
+                self.key("jump", quoted(jump));
+                self.key("drift", quoted(drift));
+                self.key("back", back);
+            }
+            FaultKind::Flap { from, to, direction, down, up, .. } => {
+                self.link(from, to);
+                self.key("direction", quoted(direction));
+                self.key("down", quoted(down));
+                self.key("up", quoted(up));
+            }
+            FaultKind::Swizzle { nodes, gap, .. } => {
+                self.key("nodes", selector(nodes));
+                self.key("gap", quoted(gap));
+            }
+            FaultKind::LossyLink { from, to, loss, direction, .. } => {
+                self.link(from, to);
+                self.key("loss", quoted(loss));
+                self.key("direction", quoted(direction));
+            }
             FaultKind::Partition { from, to, direction, .. } => {
                 self.link(from, to);
                 self.key("direction", quoted(direction));
@@ -210,12 +244,17 @@ impl Writer {
             }
         }
         match (&fault.kind, fault.kind.lasts()) {
-            (FaultKind::Crash { .. } | FaultKind::PowerLoss { .. }, Some(down)) => self.key("down", quoted(down)),
+            (FaultKind::Crash { .. } | FaultKind::PowerLoss { .. } | FaultKind::ReplaceDisk { .. }, Some(down)) => {
+                self.key("down", quoted(down))
+            }
             (FaultKind::ResetConnections { .. } | FaultKind::Hold { .. }, _) | (_, None) => {}
             (_, Some(lasts)) => self.key("for", quoted(lasts)),
         }
         if fault.optional {
             self.key("optional", true);
+        }
+        if let Some(limit) = fault.max_down {
+            self.key("max_down", limit);
         }
     }
 

@@ -362,7 +362,11 @@ fn a_typing_error_in_a_text_is_found() {
 
 #[test]
 fn what_is_not_built_is_refused_by_name() {
-    check("[expect]", "[chaos]\nkinds = \"1..4\"\n[expect]", "40:2: random faults (`[chaos]`) are not supported yet");
+    check(
+        "[expect]",
+        "[chaos]\nweights = { rolling-restart = 1 }\n[expect]",
+        "41:13: drawing `rolling-restart` is not supported yet",
+    );
     check(
         "[expect]",
         "[[variant]]\nname = \"b\"\nset = { \"topic.orders.partitions\" = 1 }\n[expect]",
@@ -390,12 +394,12 @@ fn what_is_not_built_is_refused_by_name() {
         "[[processor]]\nname = \"billing\"\ngroup = \"billing\"\nfrom = [\"orders\"]\nto = \"orders\"\nexactly_once = true\n[[consumer]]",
         "23:1: processors (`[[processor]]`) are not supported yet",
     );
-    let clock = "kind = \"clock\"\nnode = \"broker-1\"\njump = \"1s\"\nfor = \"1s\"";
+    let clock = "kind = \"slow-consumer\"\nconsumer = \"mail\"\nprocess = \"1s\"\nfor = \"1s\"";
     let text = GOOD
         .replace("kind = \"partition\"\nfrom = \"leader(orders/0)\"\nto = \"other(brokers)\"", clock)
         .replace("for = \"20s\"\n", "");
     let found: Vec<String> = errors(&text).diagnostics.iter().map(brief).collect();
-    assert_eq!(found, ["35:8: fault kind `clock` is not supported yet"]);
+    assert_eq!(found, ["35:8: fault kind `slow-consumer` is not supported yet"]);
 }
 
 #[test]

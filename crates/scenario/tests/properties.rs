@@ -109,6 +109,67 @@ to = "other(brokers)"
 nth = 3
 until = "leader-epoch(orders/0) >= 2"
 response = true
+[[fault]]
+at = "4s"
+kind = "replace-disk"
+node = "broker-2"
+down = "9s"
+optional = true
+max_down = 1
+[[fault]]
+at = "4s"
+kind = "flap"
+from = "broker-1"
+to = "other(brokers)"
+direction = "outbound"
+down = "200ms"
+for = "9s"
+[[fault]]
+at = "4s"
+kind = "swizzle"
+nodes = "zookeepers"
+gap = "700ms"
+for = "9s"
+[[fault]]
+at = "4s"
+kind = "lossy-link"
+from = "clients"
+to = "brokers"
+loss = "30%"
+[[fault]]
+at = "4s"
+kind = "bit-rot"
+node = "broker-3"
+partition = "orders/1"
+count = 3
+[[fault]]
+at = "4s"
+kind = "slow-disk"
+node = "zk-leader"
+sync = { p50 = "100ms", p99 = "1s" }
+for = "9s"
+[[fault]]
+at = "4s"
+kind = "stall-disk"
+node = "broker-1"
+for = "9s"
+[[fault]]
+at = "4s"
+kind = "full-disk"
+node = "broker-1"
+[[fault]]
+at = "4s"
+kind = "disk-error"
+node = "broker-1"
+for = "9s"
+[[fault]]
+at = "4s"
+kind = "clock"
+node = "broker-1"
+jump = "1h"
+drift = "200ppm"
+back = true
+for = "9s"
 [[note]]
 at = "1s"
 text = { en = "Hello", ko = "안녕" }
@@ -142,6 +203,16 @@ fn every_part_of_the_grammar_comes_back_from_a_plan() {
         "slow-link-1",
         "reset-connections-1",
         "hold-1",
+        "replace-disk-1",
+        "flap-1",
+        "swizzle-1",
+        "lossy-link-1",
+        "bit-rot-1",
+        "slow-disk-1",
+        "stall-disk-1",
+        "full-disk-1",
+        "disk-error-1",
+        "clock-1",
     ];
     assert_eq!(ids, expected);
 }

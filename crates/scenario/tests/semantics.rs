@@ -333,7 +333,7 @@ fn everything_is_explained() {
     }
     assert!(explained("conditions").contains("isr(orders/0) == 1"));
     assert!(explained("hold").contains("nth: a whole number from 1, optional."));
-    assert!(explained("clock").contains("not supported yet"));
+    assert!(explained("kill-client").contains("not supported yet"));
     assert!(explained("request.timeout.ms").matches("Default: 30000").count() == 3, "of brokers, producers, consumers");
     assert!(explained("O5").contains("high-watermark"));
     assert_eq!(explain("nonsense"), None);
@@ -356,6 +356,7 @@ fn every_fault_kind_is_refused_or_built() {
                 (scenario::Takes::Count, _) => "6",
                 (scenario::Takes::Counts, _) => "[1, 2]",
                 (scenario::Takes::Settings, _) => "{ min.insync.replicas = 1 }",
+                (_, "partition") => "\"orders/0\"",
                 (_, _) => "\"orders\"",
             };
             text.push_str(&format!("{} = {value}\n", parameter.name));

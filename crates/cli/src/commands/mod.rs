@@ -9,6 +9,8 @@ pub mod replay;
 pub mod run;
 pub mod scenarios;
 pub mod show;
+pub mod shrink;
+pub mod sweep;
 
 /// How a person on this terminal calls this program, so that printed commands work as printed.
 pub fn program() -> String {

@@ -59,19 +59,20 @@ pub fn plan(arguments: &Plan) -> Result<Status, Failure> {
 
 /// Whom a fault hits, as its selectors say.
 fn target(kind: &FaultKind) -> String {
-    match kind {
-        FaultKind::Crash { node, .. } | FaultKind::PowerLoss { node, .. } | FaultKind::Pause { node, .. } => {
-            node.to_string()
-        }
-        FaultKind::Isolate { node, except: None, .. } => node.to_string(),
-        FaultKind::Isolate { node, except: Some(except), .. } => format!("{node} except {except}"),
-        FaultKind::Partition { from, to, direction, .. } | FaultKind::SlowLink { from, to, direction, .. } => {
-            format!("{from} {direction} {to}")
-        }
-        FaultKind::ResetConnections { from, to } => format!("{from} to {to}"),
-        FaultKind::Hold { api, from, to, nth, response, .. } => {
+    match (kind, kind.selectors()) {
+        (FaultKind::Hold { api, nth, response, .. }, (from, Some(to))) => {
             let what = if *response { "answer" } else { "request" };
             format!("{api} {what} {nth} of {from} to {to}")
         }
+        (FaultKind::Isolate { .. }, (node, Some(except))) => format!("{node} except {except}"),
+        (
+            FaultKind::Partition { direction, .. }
+            | FaultKind::Flap { direction, .. }
+            | FaultKind::LossyLink { direction, .. }
+            | FaultKind::SlowLink { direction, .. },
+            (from, Some(to)),
+        ) => format!("{from} {direction} {to}"),
+        (_, (first, Some(second))) => format!("{first} to {second}"),
+        (_, (first, None)) => first.to_string(),
     }
 }

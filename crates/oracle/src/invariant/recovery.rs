@@ -79,6 +79,10 @@ impl Recovery {
             );
         }
         let broker = node.broker.unwrap_or(-1);
+        if replica.amnesiac {
+            // What it acknowledged went with the disk that was replaced.
+            self.acknowledged.at(place).swap_remove(&broker);
+        }
         let acknowledged = self.acknowledged.at(place).get(&broker).copied().unwrap_or(0);
         if (least..acknowledged).contains(&end) {
             let what =

@@ -46,6 +46,12 @@ fn fault(reader: &mut Reader, mut table: Table<'_>, default_id: Option<String>, 
     let id = id.map(|id| id.value).or(default_id);
     let trigger = trigger(reader, &mut table, phases);
     let optional = table.optional::<bool>("optional", &mut reader.report).unwrap_or(false);
+    let max_down = table.optional::<Placed<u32>>("max_down", &mut reader.report);
+    if let Some(limit) = max_down.as_ref().filter(|_| !optional) {
+        let help = "add `optional = true`: a fault that may be left out must not be needed";
+        reader.report.error(limit.span, Problem::with_help("`max_down` goes with `optional`", help));
+    }
+    let max_down = max_down.map(|limit| limit.value);
     let kind = table.required::<Placed<String>>("kind", &mut reader.report)?;
     let Some(form) = fault_form(&kind.value) else {
         reader.report.error(kind.span, unknown("fault kind", &kind.value, FAULTS.iter().map(|form| form.name)));
@@ -74,7 +80,7 @@ fn fault(reader: &mut Reader, mut table: Table<'_>, default_id: Option<String>, 
     reader.remember(format!("fault.{id}"), kind.span);
     table.finish(&mut reader.report);
     let kind = build(form.name, given)?;
-    Some(Fault { id, trigger: trigger?, kind, optional })
+    Some(Fault { id, trigger: trigger?, kind, optional, max_down })
 }
 
 /// A parameter's value.
@@ -88,6 +94,8 @@ enum Given {
     Until(Until),
     Count(u32),
     Boolean(bool),
+    Ratio(Ratio),
+    Partition(String, u32),
     /// Of a kind that is not built yet: checked, then refused.
     Checked,
 }
@@ -116,7 +124,8 @@ fn read_parameter(reader: &mut Reader, item: &Item, takes: Takes, key: &str) -> 
             Given::Count(count)
         }
         Takes::Boolean => Given::Boolean(bool::read(item, report)?),
-        Takes::Ratio => Ratio::read(item, report).map(|_| Given::Checked)?,
+        Takes::Ratio => Given::Ratio(Ratio::read(item, report)?),
+        Takes::Text if key == "partition" => partition(reader, item)?,
         Takes::Text => String::read(item, report).map(|_| Given::Checked)?,
         Takes::Counts => Vec::<u32>::read(item, report).map(|_| Given::Checked)?,
         Takes::Settings => {
@@ -124,6 +133,20 @@ fn read_parameter(reader: &mut Reader, item: &Item, takes: Takes, key: &str) -> 
             Given::Checked
         }
     })
+}
+
+/// `TOPIC/PARTITION`, of a topic of the scenario.
+fn partition(reader: &mut Reader, item: &Item) -> Option<Given> {
+    let text = String::read(item, &mut reader.report)?;
+    let parts = text.rsplit_once('/').and_then(|(topic, index)| Some((topic.to_string(), index.parse().ok()?)));
+    let Some((topic, index)) = parts else {
+        let message = format!("`{text}` is no partition");
+        reader.report.error(item.span, Problem::with_help(message, "write TOPIC/PARTITION, such as \"orders/0\""));
+        return None;
+    };
+    let selector = Selector::Leader(topic.clone(), index);
+    reader.names.check_selector(&selector, item.span, &mut reader.report);
+    Some(Given::Partition(topic, index))
 }
 
 fn selector(reader: &mut Reader, item: &Item, key: &str) -> Option<Selector> {
@@ -173,6 +196,7 @@ fn build(kind: &str, mut given: BTreeMap<&str, Given>) -> Option<FaultKind> {
     let down = take!(given, "down", Duration);
     let lasts = take!(given, "for", Duration);
     let direction = take!(given, "direction", Direction).unwrap_or_default();
+    let second = Duration::from_secs(1);
     Some(match kind {
         "crash" => FaultKind::Crash { node: node?, down },
         "power-loss" => {
@@ -185,6 +209,35 @@ fn build(kind: &str, mut given: BTreeMap<&str, Given>) -> Option<FaultKind> {
             let latency = take!(given, "latency", Latency)?;
             FaultKind::SlowLink { from: from?, to: to?, latency, direction, lasts }
         }
+        "replace-disk" => FaultKind::ReplaceDisk { node: node?, down },
+        "flap" => {
+            let up = take!(given, "up", Duration).unwrap_or(second);
+            FaultKind::Flap { from: from?, to: to?, direction, down: down.unwrap_or(second), up, lasts }
+        }
+        "swizzle" => {
+            let gap = take!(given, "gap", Duration).unwrap_or(second);
+            FaultKind::Swizzle { nodes: take!(given, "nodes", Selector)?, gap, lasts }
+        }
+        "lossy-link" => {
+            let loss = take!(given, "loss", Ratio)?;
+            FaultKind::LossyLink { from: from?, to: to?, loss, direction, lasts }
+        }
+        "bit-rot" => {
+            let Some(Given::Partition(topic, partition)) = given.remove("partition") else { return None };
+            let count = take!(given, "count", Count).unwrap_or(1);
+            FaultKind::BitRot { node: node?, topic, partition, count, lasts }
+        }
+        "slow-disk" => FaultKind::SlowDisk { node: node?, sync: take!(given, "sync", Latency)?, lasts },
+        "stall-disk" => FaultKind::StallDisk { node: node?, lasts },
+        "full-disk" => FaultKind::FullDisk { node: node?, lasts },
+        "disk-error" => FaultKind::DiskError { node: node?, lasts },
+        "clock" => FaultKind::Clock {
+            node: node?,
+            jump: take!(given, "jump", Duration).unwrap_or(Duration::ZERO),
+            drift: take!(given, "drift", Ratio).unwrap_or_default(),
+            back: take!(given, "back", Boolean).unwrap_or(false),
+            lasts,
+        },
         "reset-connections" => FaultKind::ResetConnections { from: from?, to: to? },
         "hold" => FaultKind::Hold {
             api: take!(given, "api", Api)?,
@@ -266,9 +319,8 @@ pub(crate) fn reseeds(reader: &mut Reader, root: &mut Table<'_>, phases: &Phases
 pub(crate) fn chaos(reader: &mut Reader, root: &mut Table<'_>, plan: bool) -> Option<Chaos> {
     let mut table = root.table("chaos", &mut reader.report)?;
     let span = root.key_place("chaos");
-    match plan {
-        true => reader.report.error(span, Problem::new("a plan has no [chaos]: its faults are drawn already")),
-        false => reader.refuse("chaos", span),
+    if plan {
+        reader.report.error(span, Problem::new("a plan has no [chaos]: its faults are drawn already"));
     }
     let kinds = table.optional::<Range>("kinds", &mut reader.report).unwrap_or(Range { low: 1, high: 4 });
     let gap = table.optional("gap", &mut reader.report).unwrap_or(Distribution::Exponential(Duration::from_secs(2)));
@@ -276,15 +328,28 @@ pub(crate) fn chaos(reader: &mut Reader, root: &mut Table<'_>, plan: bool) -> Op
     // Besides fault kinds, `rebalance` draws members that join and leave.
     let kinds_known: Vec<&str> = FAULTS.iter().map(|form| form.name).chain(["rebalance"]).collect();
     let weights = counts(&mut table, "weights", &kinds_known, &mut reader.report);
+    if let Some(Entry { item: Item { node: Node::Table(entries), .. }, .. }) = table.entry("weights") {
+        let undrawn = |entry: &&Entry| kinds_known.contains(&entry.key.as_str()) && !crate::chaos::drawn(&entry.key);
+        for entry in entries.iter().filter(undrawn) {
+            let message = format!("drawing `{}` is not supported yet", entry.key);
+            reader.report.error(entry.span, Problem::new(message));
+        }
+    }
+    let unrestricted = table.optional::<bool>("unrestricted", &mut reader.report).unwrap_or(false);
     let mut vary = BTreeMap::new();
     if let Some(entry) = table.entry("vary") {
         for (path, _, item) in crate::overrides::flatten(entry.item.entries().unwrap_or(&[])) {
-            let range = String::read(item, &mut reader.report);
-            vary.extend(range.map(|range| (path, range)));
+            let Some(range) = String::read(item, &mut reader.report) else { continue };
+            if crate::chaos::check_range(&range).is_none() {
+                let help = "write a range such as \"1..3\" or \"2s..30s\", or alternatives such as \"all|1\"";
+                let message = format!("`{range}` is no range to draw from");
+                reader.report.error(item.span, Problem::with_help(message, help));
+            }
+            vary.insert(path, range);
         }
     }
     table.finish(&mut reader.report);
-    Some(Chaos { kinds, gap, max_down, weights, vary })
+    Some(Chaos { kinds, gap, max_down, weights, vary, unrestricted })
 }
 
 fn counts(table: &mut Table<'_>, key: &'static str, known: &[&str], report: &mut Report) -> BTreeMap<String, u32> {

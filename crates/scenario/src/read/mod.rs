@@ -12,6 +12,7 @@ use crate::document::{self, Entry, Item, Node};
 use crate::names::Names;
 use crate::plan::{Origin, Place, SEED_LIMIT};
 use crate::report::{Report, Span};
+use crate::scenario::Source;
 use crate::table::{Placed, Table};
 use crate::{Options, Plan, Problem, SCHEMA, Scenario, ScenarioError, overrides, support};
 
@@ -48,6 +49,13 @@ pub(crate) fn scenario(file: &str, text: &str, options: &Options) -> Result<Scen
         return Err(report.into_error());
     }
     let scenario = scenario.expect("a scenario without errors was read");
+    let scenario = Scenario { source: Source { text: text.into(), options: options.clone() }, ..scenario };
+    if let Some(chaos) = &scenario.chaos {
+        // Both ends of every range must be valid, or some seed would be the first to say so.
+        for settings in crate::chaos::extremes(chaos) {
+            scenario.with(settings)?;
+        }
+    }
     if options.without_flaws || scenario.draft.control.is_empty() {
         return Ok(scenario);
     }
@@ -56,6 +64,16 @@ pub(crate) fn scenario(file: &str, text: &str, options: &Options) -> Result<Scen
     match read(file, document, &control, Report::new(file, text, &options.set)) {
         (_, report) if !report.is_empty() => Err(report.into_error()),
         _ => Ok(scenario),
+    }
+}
+
+/// Reads the certain part of a scenario alone.
+pub(crate) fn draft(file: &str, text: &str, options: &Options) -> Result<Plan, ScenarioError> {
+    let mut report = Report::new(file, text, &options.set);
+    let Some(document) = document::parse(0, text, &mut report) else { return Err(report.into_error()) };
+    match read(file, document, options, report) {
+        (Some(scenario), report) if report.is_empty() => Ok(scenario.draft),
+        (_, report) => Err(report.into_error()),
     }
 }
 
@@ -167,7 +185,7 @@ fn root(reader: &mut Reader, document: &Item) -> Option<Scenario> {
         control,
         origin: Origin::default(),
     };
-    Some(Scenario { seed, schedule_seed, chaos, variants, draft })
+    Some(Scenario { seed, schedule_seed, chaos, variants, draft, source: Source::default() })
 }
 
 fn seeds(reader: &mut Reader, table: &mut Table<'_>) -> (Option<u64>, Option<u64>) {

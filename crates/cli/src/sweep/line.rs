@@ -1,0 +1,148 @@
+//! What is kept of one finished seed: a line of `results.jsonl`, from which a sweep resumes and shards merge.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sim::{Records, RunRecord, Verdict, ViolationRecord};
+
+use crate::failure::Failure;
+use crate::worker::{Broken, COMMIT};
+
+/// The file of a sweep's results.
+pub const RESULTS: &str = "results.jsonl";
+
+/// A finished seed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Line {
+    /// Names what was run: a hash of the plan and the build. Equal keys are the same run.
+    pub key: String,
+    /// The scenario's file.
+    pub file: String,
+    /// The marks that the scenario wants to see over a sweep.
+    pub sometimes: Vec<String>,
+    /// The seeds of the whole sweep, so that a merge knows what is missing.
+    pub total: u64,
+    /// Whether a second run gave the same fingerprint, where there was one.
+    pub same: Option<bool>,
+    /// What came of it.
+    pub record: RunRecord,
+}
+
+impl Line {
+    /// The run's key.
+    pub fn key(plan: &str) -> String {
+        let hash = |start: u64| {
+            let bytes = plan.bytes().chain(COMMIT.bytes());
+            bytes.fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+        };
+        format!("{:016x}{:016x}", hash(0xcbf2_9ce4_8422_2325), hash(0x84222325cbf29ce4))
+    }
+
+    /// The signature under which a failure is filed; `None` if the run passed.
+    pub fn signature(&self) -> Option<String> {
+        signature(&self.record)
+    }
+}
+
+/// The signature under which a run that did not pass is filed: its first violation that was not expected.
+pub fn signature(record: &RunRecord) -> Option<String> {
+    if record.verdict == Verdict::Pass {
+        return None;
+    }
+    let first = record.violations.iter().find(|violation| !violation.expected);
+    Some(match first {
+        Some(violation) => violation.signature.clone(),
+        None if record.verdict == Verdict::Error => "broken/setup".into(),
+        None if record.reason.contains("expects a violation") => "missing/expected-violation".into(),
+        None => "vacuous".into(),
+    })
+}
+
+/// The record of a run that gave none.
+pub fn broken(scenario: &str, seed: u64, schedule_seed: u64, again: &str, how: &Broken) -> RunRecord {
+    let violation = ViolationRecord {
+        oracle: "broken".into(),
+        expected: false,
+        signature: how.signature().into(),
+        event: 0,
+        at: "0s".into(),
+        summary: how.to_string(),
+    };
+    RunRecord {
+        kind: "run".into(),
+        schema: 1,
+        scenario: scenario.into(),
+        variant: None,
+        seed,
+        schedule_seed,
+        verdict: Verdict::Error,
+        reason: format!("ERROR: {how}"),
+        fingerprint: String::new(),
+        records: Records::default(),
+        violations: vec![violation],
+        vacuous: Vec::new(),
+        oracles: Vec::new(),
+        unavailable_seconds: BTreeMap::new(),
+        marks: BTreeMap::new(),
+        faults: 0,
+        events: 0,
+        simulated_seconds: 0.0,
+        wall_seconds: how.seconds(),
+        again: again.into(),
+    }
+}
+
+/// The results of a folder, written line by line: what was finished survives whatever ends the sweep.
+pub struct Results {
+    path: PathBuf,
+    file: fs::File,
+}
+
+impl Results {
+    /// Opens the results of `folder`, and reads those that are there.
+    pub fn open(folder: &Path) -> Result<(Results, Vec<Line>), Failure> {
+        fs::create_dir_all(folder).map_err(|error| Failure::file(folder, "create the folder", &error))?;
+        let path = folder.join(RESULTS);
+        let old = if path.exists() { read(&path)? } else { Vec::new() };
+        let mut text = String::new();
+        for line in &old {
+            text += &serde_json::to_string(line).map_err(|error| Failure::broken(error.to_string()))?;
+            text.push('\n');
+        }
+        // Written anew: a line that a kill cut short must not swallow the next one.
+        let draft = folder.join(format!(".{RESULTS}.{}", std::process::id()));
+        fs::write(&draft, text).map_err(|error| Failure::file(&draft, "write", &error))?;
+        fs::rename(&draft, &path).map_err(|error| Failure::file(&path, "write", &error))?;
+        let file = fs::OpenOptions::new().append(true).open(&path);
+        let file = file.map_err(|error| Failure::file(&path, "open", &error))?;
+        Ok((Results { path, file }, old))
+    }
+
+    /// Keeps one more.
+    pub fn keep(&mut self, line: &Line) -> Result<(), Failure> {
+        let mut text = serde_json::to_string(line).map_err(|error| Failure::broken(error.to_string()))?;
+        text.push('\n');
+        self.file.write_all(text.as_bytes()).map_err(|error| Failure::file(&self.path, "write", &error))
+    }
+}
+
+/// The lines of a results file. A last line that was cut short is left out.
+pub fn read(path: &Path) -> Result<Vec<Line>, Failure> {
+    let text = fs::read(path).map_err(|error| Failure::file(path, "read", &error))?;
+    let text = String::from_utf8_lossy(&text);
+    let mut lines = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        match serde_json::from_str(line) {
+            Ok(line) => lines.push(line),
+            Err(_) if !text.ends_with('\n') && number + 1 == text.lines().count() => {}
+            Err(error) => {
+                let place = format!("{}:{}", path.display(), number + 1);
+                return Err(Failure::input(format!("error: {place}: not a result of this version: {error}")));
+            }
+        }
+    }
+    Ok(lines)
+}

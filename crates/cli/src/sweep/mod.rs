@@ -1,0 +1,9 @@
+//! Sweeps: many seeds, each distinct failure named once.
+
+pub mod junit;
+pub mod line;
+pub mod pool;
+pub mod summary;
+
+pub use line::Line;
+pub use summary::Summary;

@@ -1,0 +1,219 @@
+//! One drawn fault: whom it hits, how hard, how long.
+
+use crate::random::Stream;
+use crate::{
+    Chaos, Condition, Direction, Duration, Fault, FaultKind, Keep, Latency, Plan, Ratio, Selector, Trigger, Until,
+};
+
+/// Requests that decide something: holding one back lets the world change before it arrives.
+const BROKER_APIS: &[&str] = &["Fetch", "LeaderAndIsr", "UpdateMetadata", "StopReplica", "OffsetForLeaderEpoch"];
+const ENSEMBLE_APIS: &[&str] = &["setData", "multi", "create", "getData", "delete"];
+
+/// Draws the faults of one plan.
+pub(super) struct Drawing<'a> {
+    chaos: &'a Chaos,
+    seed: u64,
+    stream: Stream,
+    id: String,
+    /// Fault atlas: without `unrestricted`, only this broker's disk is ever harmed, so that a good copy survives.
+    unlucky: Selector,
+}
+
+impl<'a> Drawing<'a> {
+    pub(super) fn new(chaos: &'a Chaos, plan: &Plan) -> Drawing<'a> {
+        let mut stream = Stream::new(plan.seed, "chaos/atlas");
+        let unlucky = Selector::Node(format!("broker-{}", stream.between(1, u64::from(plan.cluster.brokers))));
+        Drawing { chaos, seed: plan.seed, stream, id: String::new(), unlucky }
+    }
+
+    /// The next fault has its own stream: deleting another leaves its draws alone.
+    pub(super) fn begin(&mut self, id: &str) {
+        self.id = id.to_string();
+        self.stream = Stream::new(self.seed, &format!("chaos/fault/{id}"));
+    }
+
+    /// Now and then a fault waits for an event of the cluster instead of a time.
+    pub(super) fn event(&mut self, plan: &Plan) -> Option<Trigger> {
+        if !self.stream.one_in(6) || plan.topics.is_empty() {
+            return None;
+        }
+        let (topic, partition) = self.partition(plan);
+        let text = match self.stream.below(3) {
+            0 => format!("isr({topic}/{partition}) < {}", self.replication(plan, &topic)),
+            1 => format!("leader-epoch({topic}/{partition}) >= {}", self.stream.between(1, 4)),
+            _ => format!("isr({topic}/{partition}) == 1"),
+        };
+        let condition = Condition::parse(&text).expect("it is written here");
+        Some(Trigger::When { condition, after: self.stream.duration(1, 5_000) })
+    }
+
+    fn replication(&self, plan: &Plan, topic: &str) -> u32 {
+        plan.topics.iter().find(|known| known.name == topic).map_or(1, |topic| topic.replication)
+    }
+
+    fn partition(&mut self, plan: &Plan) -> (String, u32) {
+        let topic = self.stream.pick(&plan.topics);
+        (topic.name.clone(), self.stream.below(u64::from(topic.partitions)) as u32)
+    }
+
+    /// A broker: by name, or by what it does at that moment.
+    fn broker(&mut self, plan: &Plan) -> Selector {
+        match self.stream.below(4) {
+            0 => Selector::Controller,
+            1 if !plan.topics.is_empty() => {
+                let (topic, partition) = self.partition(plan);
+                Selector::Leader(topic, partition)
+            }
+            _ => Selector::Node(format!("broker-{}", self.stream.between(1, u64::from(plan.cluster.brokers)))),
+        }
+    }
+
+    fn member(&mut self, plan: &Plan) -> Selector {
+        match self.stream.below(3) {
+            0 => Selector::ZkLeader,
+            _ => Selector::Node(format!("zk-{}", self.stream.between(1, u64::from(plan.cluster.zookeepers)))),
+        }
+    }
+
+    /// A broker or, more seldom, a member of the ensemble.
+    fn machine(&mut self, plan: &Plan) -> Selector {
+        if self.stream.one_in(4) { self.member(plan) } else { self.broker(plan) }
+    }
+
+    /// Two sides of a link.
+    fn sides(&mut self, plan: &Plan) -> (Selector, Selector) {
+        let others = |group: &str| Selector::Other(Box::new(Selector::Group(group.into())));
+        match self.stream.below(8) {
+            0..3 => (self.broker(plan), others("brokers")),
+            3..5 => (self.broker(plan), Selector::Group("zookeepers".into())),
+            5 => (self.member(plan), others("zookeepers")),
+            6 if plan.clients().next().is_some() => (self.broker(plan), Selector::Group("clients".into())),
+            _ => (self.broker(plan), Selector::Any(Box::new(others("brokers")))),
+        }
+    }
+
+    fn direction(&mut self) -> Direction {
+        *self.stream.pick(&[Direction::Both, Direction::Both, Direction::Outbound, Direction::Inbound])
+    }
+
+    fn latency(&mut self, low_ms: u64, high_ms: u64) -> Latency {
+        let p50 = self.stream.duration(low_ms, high_ms);
+        Latency { p50, p99: Duration::from_nanos(p50.nanos() * self.stream.between(1, 8)) }
+    }
+
+    /// A fault of this kind; `None` where the cluster has nothing that it could hit.
+    pub(super) fn fault(&mut self, plan: &Plan, kind: &str, trigger: Trigger) -> Option<Fault> {
+        let kind = self.kind(plan, kind)?;
+        let max_down = self.max_down(&kind);
+        Some(Fault { id: self.id.clone(), trigger, kind, optional: true, max_down })
+    }
+
+    fn kind(&mut self, plan: &Plan, kind: &str) -> Option<FaultKind> {
+        let lasts = Some(self.stream.duration(200, 30_000));
+        Some(match kind {
+            "crash" => FaultKind::Crash { node: self.machine(plan), down: lasts },
+            "power-loss" => {
+                let keep = *self.stream.pick(&[Keep::Random, Keep::Random, Keep::None, Keep::All]);
+                FaultKind::PowerLoss { node: self.machine(plan), down: lasts, keep }
+            }
+            "pause" => FaultKind::Pause { node: self.machine(plan), lasts },
+            "replace-disk" => FaultKind::ReplaceDisk { node: self.harmed(plan), down: lasts },
+            "isolate" => {
+                let node = self.machine(plan);
+                let except = self.stream.one_in(4).then(|| Selector::Group("zookeepers".into()));
+                FaultKind::Isolate { node, except, lasts }
+            }
+            "swizzle" => {
+                let group = if self.stream.one_in(4) { "zookeepers" } else { "brokers" };
+                FaultKind::Swizzle { nodes: Selector::Group(group.into()), gap: self.stream.duration(50, 3_000), lasts }
+            }
+            "bit-rot" => {
+                let (topic, partition) = (!plan.topics.is_empty()).then(|| self.partition(plan))?;
+                let count = self.stream.between(1, 8) as u32;
+                FaultKind::BitRot { node: self.harmed(plan), topic, partition, count, lasts }
+            }
+            "slow-disk" => FaultKind::SlowDisk { node: self.machine(plan), sync: self.latency(20, 2_000), lasts },
+            "stall-disk" => FaultKind::StallDisk { node: self.machine(plan), lasts },
+            "full-disk" => FaultKind::FullDisk { node: self.machine(plan), lasts },
+            "disk-error" => FaultKind::DiskError { node: self.machine(plan), lasts },
+            "clock" => self.clock(plan, lasts),
+            _ => return self.link(plan, kind, lasts),
+        })
+    }
+
+    fn clock(&mut self, plan: &Plan, lasts: Option<Duration>) -> FaultKind {
+        let jump = if self.stream.one_in(2) { Duration::ZERO } else { self.stream.duration(10, 3_600_000) };
+        let drift = Ratio(self.stream.scaled(10, 50_000) as u32);
+        FaultKind::Clock { node: self.machine(plan), jump, drift, back: self.stream.one_in(2), lasts }
+    }
+
+    fn link(&mut self, plan: &Plan, kind: &str, lasts: Option<Duration>) -> Option<FaultKind> {
+        if kind == "hold" {
+            return Some(self.hold(plan));
+        }
+        let (from, to) = self.sides(plan);
+        let direction = self.direction();
+        Some(match kind {
+            "partition" => FaultKind::Partition { from, to, direction, lasts },
+            "flap" => {
+                let (down, up) = (self.stream.duration(50, 5_000), self.stream.duration(50, 5_000));
+                FaultKind::Flap { from, to, direction, down, up, lasts }
+            }
+            "slow-link" => FaultKind::SlowLink { from, to, latency: self.latency(20, 2_000), direction, lasts },
+            "lossy-link" => {
+                let loss = Ratio(self.stream.scaled(1_000, 500_000) as u32);
+                FaultKind::LossyLink { from, to, loss, direction, lasts }
+            }
+            "reset-connections" => FaultKind::ResetConnections { from, to },
+            _ => return None,
+        })
+    }
+
+    fn hold(&mut self, plan: &Plan) -> FaultKind {
+        let ensemble = self.stream.one_in(3);
+        let from = self.broker(plan);
+        let (apis, to) = match ensemble {
+            true => (ENSEMBLE_APIS, Selector::Group("zookeepers".into())),
+            false => (BROKER_APIS, Selector::Other(Box::new(Selector::Group("brokers".into())))),
+        };
+        FaultKind::Hold {
+            api: (*self.stream.pick(apis)).to_string(),
+            from,
+            to,
+            nth: self.stream.scaled(1, 20) as u32,
+            until: Until::Elapsed(self.stream.duration(500, 30_000)),
+            response: self.stream.one_in(2),
+        }
+    }
+
+    /// Whose disk loses data: only a broker's, since an ensemble cannot bear a member that forgot what it voted for.
+    fn harmed(&mut self, plan: &Plan) -> Selector {
+        if self.chaos.unrestricted { self.broker(plan) } else { self.unlucky.clone() }
+    }
+
+    /// How many of the group may be down at once, for kinds that take a machine down.
+    fn max_down(&self, kind: &FaultKind) -> Option<u32> {
+        let stops = matches!(
+            kind,
+            FaultKind::Crash { .. }
+                | FaultKind::PowerLoss { .. }
+                | FaultKind::Pause { .. }
+                | FaultKind::ReplaceDisk { .. }
+                | FaultKind::BitRot { .. }
+                | FaultKind::StallDisk { .. }
+                | FaultKind::FullDisk { .. }
+                | FaultKind::DiskError { .. }
+        );
+        let ensemble = match kind.selectors().0 {
+            Selector::ZkLeader => true,
+            Selector::Node(name) => name.starts_with("zk-"),
+            _ => false,
+        };
+        let group = if ensemble { "zookeepers" } else { "brokers" };
+        let limit = self.chaos.max_down.get(group).copied();
+        // Without a limit, a disk that loses data must still leave a good copy elsewhere.
+        let destroys = matches!(kind, FaultKind::ReplaceDisk { .. } | FaultKind::BitRot { .. });
+        let atlas = (destroys && !self.chaos.unrestricted).then_some(1);
+        if stops { atlas.or(limit) } else { None }
+    }
+}

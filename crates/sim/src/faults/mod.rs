@@ -1,0 +1,264 @@
+//! The injector: brings a plan's faults over the world, and heals them.
+
+mod apply;
+mod limit;
+mod steps;
+mod target;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use host::sim::World;
+use scenario::{Fault, FaultKind, Plan, Selector, Trigger, Until};
+use trace::{EventId, EventKind, Name};
+
+use crate::judge::Judge;
+
+/// What must be done to heal a fault.
+enum Healing {
+    /// Let these nodes go on.
+    Resume(Vec<Name>),
+    /// Start these nodes again, unless another fault holds them down.
+    Start(Vec<Name>),
+    /// Take the overlay off the network.
+    Links,
+    /// Take the overlay off these nodes' disks, and start those whose process gave up.
+    Disks(Vec<Name>),
+    /// Let these nodes' clocks run true again.
+    Clocks(Vec<Name>),
+    /// Let the frames held back go.
+    Release,
+    /// Links that are cut step by step: the events of those that are cut now.
+    Steps(Rc<steps::Cuts>),
+}
+
+struct Active {
+    begun: EventId,
+    healing: Healing,
+}
+
+/// What came of a fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Its time or condition never came.
+    NeverFired,
+    /// It came and hit nothing.
+    Nothing(String),
+    /// It hit something.
+    Hit,
+}
+
+/// The injector of one run. Cloning shares it.
+#[derive(Clone)]
+pub struct Injector(Rc<Inner>);
+
+struct Inner {
+    world: World,
+    plan: Rc<Plan>,
+    judge: Judge,
+    active: RefCell<BTreeMap<usize, Active>>,
+    effects: RefCell<Vec<Effect>>,
+}
+
+impl Injector {
+    /// An injector of the plan's faults; nothing happens before [`Injector::start`].
+    pub fn new(world: World, plan: Rc<Plan>, judge: Judge) -> Injector {
+        let effects = RefCell::new(vec![Effect::NeverFired; plan.faults.len()]);
+        Injector(Rc::new(Inner { world, plan, judge, active: RefCell::default(), effects }))
+    }
+
+    /// Chaos begins now, at the event `chaos`: faults wait for their time or their condition.
+    pub fn start(&self, chaos: EventId) {
+        let began = self.0.world.now_ns();
+        let mut timed = Vec::new();
+        for (place, fault) in self.0.plan.faults.iter().enumerate() {
+            match &fault.trigger {
+                Trigger::At(after) => timed.push((began + after.nanos(), place)),
+                Trigger::When { .. } => {
+                    let injector = self.clone();
+                    self.0.world.spawn(async move { injector.wait(place).await });
+                }
+            }
+        }
+        // One task for all of them: faults of one instant come in the plan's order under every schedule.
+        timed.sort_unstable();
+        let injector = self.clone();
+        self.0.world.spawn(async move {
+            for (at, place) in timed {
+                injector.0.world.sleep_until(at).await;
+                injector.live(place, chaos);
+            }
+        });
+    }
+
+    /// Waits for a fault's condition to turn true.
+    async fn wait(&self, place: usize) {
+        let Trigger::When { condition, after } = &self.0.plan.faults[place].trigger else {
+            unreachable!("only conditions are waited for");
+        };
+        let holds = self.0.judge.view(|view| condition.holds(view)) == Some(true);
+        let Ok(cause) = self.0.judge.triggers().arm(condition.clone(), holds).await else { return };
+        self.0.world.sleep(after.nanos()).await;
+        if !self.chaos_is_over() {
+            self.live(place, cause);
+        }
+    }
+
+    fn chaos_is_over(&self) -> bool {
+        self.0.world.now_ns() >= self.0.plan.phases.settle_starts().nanos()
+    }
+
+    /// One fault, from now to its healing.
+    fn live(&self, place: usize, cause: EventId) {
+        self.0.judge.catch_up();
+        let fault = &self.0.plan.faults[place];
+        if self.exceeds_limit(fault).is_some() {
+            let injector = self.clone();
+            self.0.world.spawn(async move { injector.postpone(place, cause).await });
+            return;
+        }
+        self.begin(place, fault, cause);
+        if !self.0.active.borrow().contains_key(&place) {
+            return;
+        }
+        let injector = self.clone();
+        self.0.world.spawn(async move {
+            injector.outlast(&injector.0.plan.faults[place]).await;
+            injector.unswizzle(place).await;
+            injector.heal(place);
+        });
+    }
+
+    /// Waits until a fault that heals by itself is over; the others wait for settle.
+    async fn outlast(&self, fault: &Fault) {
+        if let FaultKind::Hold { until: Until::Condition(condition), .. } = &fault.kind {
+            let holds = self.0.judge.view(|view| condition.holds(view)) == Some(true);
+            if !holds {
+                // The sender lives as long as the judge: an error means the run is over.
+                let _ = self.0.judge.triggers().arm(condition.clone(), false).await;
+            }
+            return;
+        }
+        match fault.kind.lasts() {
+            Some(lasts) => self.0.world.sleep(lasts.nanos()).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Settle begins: whatever is still broken is healed, and every machine runs.
+    pub fn heal_all(&self) {
+        let active: Vec<usize> = self.0.active.borrow().keys().copied().collect();
+        for place in active {
+            self.heal(place);
+        }
+        // A process may have ended by itself after its fault was healed; a machine's init system would start it again.
+        for group in ["zookeepers", "brokers"] {
+            for node in self.0.plan.group(group).unwrap_or_default() {
+                self.start_node(Name::new(&node), EventId::ROOT);
+            }
+        }
+    }
+
+    /// What came of each fault, in the plan's order.
+    pub fn effects(&self) -> Vec<Effect> {
+        self.0.effects.borrow().clone()
+    }
+
+    fn resolve(&self, fault: &Fault, selector: &Selector, from: &[String]) -> Vec<String> {
+        let mut entropy = self.0.world.entropy(&format!("fault/{}", fault.id));
+        let mut draw = |bound: usize| entropy.below(bound as u64) as usize;
+        self.0.judge.view(|view| selector.resolve(view, &mut draw, from))
+    }
+
+    fn begin(&self, place: usize, fault: &Fault, cause: EventId) {
+        let (first, second) = self.targets(fault);
+        if first.is_empty() || second.as_ref().is_some_and(Vec::is_empty) {
+            self.without_effect(place, fault, cause, "its selectors matched no node".into());
+            return;
+        }
+        let names = |nodes: &[String]| nodes.iter().map(|name| Name::new(name)).collect::<Vec<_>>();
+        let target = target::describe(&fault.kind, &first, second.as_deref());
+        let kind = EventKind::FaultBegan {
+            fault: Name::new(&fault.id),
+            kind: Name::new(fault.kind.name()),
+            target: Name::new(&target),
+        };
+        let begun = self.0.world.emit(cause, kind);
+        self.apply(place, fault, begun, &names(&first), &names(&second.unwrap_or_default()));
+    }
+
+    /// Heals a fault, unless that was done before.
+    fn heal(&self, place: usize) {
+        let Some(active) = self.0.active.borrow_mut().remove(&place) else { return };
+        let fault = &self.0.plan.faults[place];
+        let world = &self.0.world;
+        let effect = self.effect(&active);
+        let ended = self.over(place, fault, active.begun, effect);
+        match active.healing {
+            Healing::Start(nodes) => nodes.into_iter().for_each(|node| self.start_node(node, ended)),
+            Healing::Resume(nodes) => {
+                for node in nodes {
+                    world.resume(node, ended);
+                }
+            }
+            Healing::Links => world.heal(active.begun),
+            Healing::Disks(nodes) => {
+                world.heal(active.begun);
+                nodes.into_iter().for_each(|node| self.start_node(node, ended));
+            }
+            Healing::Clocks(nodes) => self.true_clocks(fault, &nodes),
+            Healing::Release => world.release(active.begun),
+            Healing::Steps(cuts) => cuts.heal_all(world),
+        }
+    }
+
+    fn effect(&self, active: &Active) -> Effect {
+        let world = &self.0.world;
+        let hit = |events: &[EventId]| events.iter().any(|event| world.links_hit(*event) > 0);
+        let links = |hit: bool| match hit {
+            true => Effect::Hit,
+            false => Effect::Nothing("nothing was sent over these links while it lasted".into()),
+        };
+        match &active.healing {
+            Healing::Start(nodes) | Healing::Resume(nodes) if nodes.is_empty() => {
+                Effect::Nothing("the node was down already".into())
+            }
+            Healing::Start(_) | Healing::Resume(_) | Healing::Clocks(_) => Effect::Hit,
+            Healing::Links => links(hit(&[active.begun])),
+            Healing::Steps(cuts) => links(hit(&cuts.all())),
+            Healing::Disks(nodes) if nodes.iter().all(|node| world.disk_hit(active.begun, *node) == 0) => {
+                Effect::Nothing("nobody used the disk while it lasted".into())
+            }
+            Healing::Disks(_) => Effect::Hit,
+            Healing::Release if !world.hold_hit(active.begun) => Effect::Nothing("no such frame was sent".into()),
+            Healing::Release => Effect::Hit,
+        }
+    }
+
+    /// Starts a node that is down, unless a fault that goes on holds it down.
+    fn start_node(&self, node: Name, cause: EventId) {
+        let held = self.0.active.borrow().values().any(|active| match &active.healing {
+            Healing::Start(nodes) => nodes.contains(&node),
+            _ => false,
+        });
+        if !held && !self.0.world.is_up(node) {
+            self.0.world.start(node, cause);
+        }
+    }
+
+    fn over(&self, place: usize, fault: &Fault, begun: EventId, effect: Effect) -> EventId {
+        let ended = self.0.world.emit(begun, EventKind::FaultEnded { fault: Name::new(&fault.id) });
+        if let Effect::Nothing(reason) = &effect {
+            self.without_effect(place, fault, begun, reason.clone());
+        }
+        self.0.effects.borrow_mut()[place] = effect;
+        ended
+    }
+
+    fn without_effect(&self, place: usize, fault: &Fault, cause: EventId, reason: String) {
+        let kind = EventKind::FaultWithoutEffect { fault: Name::new(&fault.id), reason: Name::new(&reason) };
+        self.0.world.emit(cause, kind);
+        self.0.effects.borrow_mut()[place] = Effect::Nothing(reason);
+    }
+}
