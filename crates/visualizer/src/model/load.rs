@@ -172,10 +172,9 @@ impl<R: Read> Read for Counted<'_, R> {
     }
 }
 
-/// Whole lines, and the number of the first of them.
+/// Whole lines.
 struct Chunk {
     place: usize,
-    first_line: u64,
     bytes: Vec<u8>,
     /// Whether the file ends here, and with an error.
     end: Option<Option<std::io::Error>>,
@@ -184,9 +183,28 @@ struct Chunk {
 /// What a chunk holds, up to the first line that is broken.
 struct Parsed {
     events: Vec<Event>,
-    first_line: u64,
     bytes: usize,
-    problem: Option<TraceError>,
+    problem: Option<Wrong>,
+}
+
+/// What is wrong with a line, wherever in the file it is.
+enum Wrong {
+    /// The file ends in it.
+    Cut,
+    /// It is no event.
+    Line { column: usize, reason: String },
+    /// It could not be read.
+    Unreadable(std::io::Error),
+}
+
+impl Wrong {
+    fn at(self, line: u64, complete: u64) -> TraceError {
+        match self {
+            Wrong::Cut => TraceError::Truncated { line, complete },
+            Wrong::Line { column, reason } => TraceError::Line { line, column, reason },
+            Wrong::Unreadable(source) => TraceError::Read { line, source },
+        }
+    }
 }
 
 /// Reads a trace; also where a plain one ended.
@@ -235,57 +253,27 @@ fn first_line(input: &mut dyn Read) -> std::io::Result<(Vec<u8>, Vec<u8>)> {
 }
 
 fn read_chunks(mut input: impl Read, mut rest: Vec<u8>, chunks: &SyncSender<Chunk>, counters: &Counters) {
-    let mut first_line = 2;
     for place in 0.. {
         let mut bytes = std::mem::take(&mut rest);
-        let mut end = None;
-        while bytes.len() < CHUNK {
+        // A line longer than a chunk makes the chunk longer.
+        let (lines, end) = loop {
+            bytes.reserve(CHUNK);
             let seen = bytes.len();
-            bytes.resize(CHUNK, 0);
-            match input.read(&mut bytes[seen..]) {
-                Ok(0) => end = Some(None),
-                Ok(count) => {
-                    bytes.truncate(seen + count);
-                    continue;
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {
-                    bytes.truncate(seen);
-                    continue;
-                }
-                Err(error) => end = Some(Some(error)),
+            let result = input.by_ref().take(CHUNK as u64).read_to_end(&mut bytes);
+            let ended = result.as_ref().is_ok_and(|count| *count < CHUNK) || counters.cancelled.load(Ordering::Relaxed);
+            if result.is_err() || ended {
+                break (bytes.len(), Some(result.err()));
             }
-            bytes.truncate(seen);
-            break;
-        }
-        if counters.cancelled.load(Ordering::Relaxed) {
-            end = Some(None);
-        }
-        if end.is_none() {
-            // A line longer than a chunk goes on with the next one.
-            let lines = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
-            if lines == 0 && bytes.len() < LONGEST_LINE {
-                let mut more = vec![0; CHUNK];
-                let count = input.read(&mut more).unwrap_or(0);
-                rest = bytes;
-                rest.extend_from_slice(&more[..count]);
-                if count > 0 {
-                    let chunk = Chunk { place, first_line, bytes: Vec::new(), end: None };
-                    if chunks.send(chunk).is_err() {
-                        return;
-                    }
-                    continue;
-                }
-                bytes = std::mem::take(&mut rest);
-                end = Some(None);
-            } else if lines == 0 {
-                end = Some(None);
-            } else {
-                rest = bytes.split_off(lines);
+            if let Some(last) = bytes[seen..].iter().rposition(|byte| *byte == b'\n') {
+                break (seen + last + 1, None);
             }
-        }
-        let (last, here) = (end.is_some(), first_line);
-        first_line += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
-        if chunks.send(Chunk { place, first_line: here, bytes, end }).is_err() || last {
+            if bytes.len() > LONGEST_LINE {
+                break (bytes.len(), Some(None));
+            }
+        };
+        rest = bytes.split_off(lines);
+        let last = end.is_some();
+        if chunks.send(Chunk { place, bytes, end }).is_err() || last {
             return;
         }
     }
@@ -294,38 +282,32 @@ fn read_chunks(mut input: impl Read, mut rest: Vec<u8>, chunks: &SyncSender<Chun
 fn parse_chunks(chunks: &Mutex<Receiver<Chunk>>, to_index: &SyncSender<(usize, Parsed)>) {
     loop {
         let next = chunks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv();
-        let Ok(mut chunk) = next else { return };
-        let end = chunk.end.take();
-        let place = chunk.place;
-        let mut parsed = parse_lines(&chunk.bytes, chunk.first_line, end.is_some());
-        if let (Some(Some(error)), None | Some(TraceError::Truncated { .. })) = (end, &parsed.problem) {
-            let line = chunk.first_line + parsed.events.len() as u64;
-            parsed.problem = Some(match error.kind() {
-                std::io::ErrorKind::UnexpectedEof => TraceError::Truncated { line, complete: 0 },
-                _ => TraceError::Read { line, source: error },
-            });
+        let Ok(chunk) = next else { return };
+        let mut parsed = parse_lines(&chunk.bytes, chunk.end.is_some());
+        if let (None | Some(Wrong::Cut), Some(error)) = (&parsed.problem, chunk.end.flatten()) {
+            let cut = error.kind() == std::io::ErrorKind::UnexpectedEof;
+            parsed.problem = Some(if cut { Wrong::Cut } else { Wrong::Unreadable(error) });
         }
-        if to_index.send((place, parsed)).is_err() {
+        if to_index.send((chunk.place, parsed)).is_err() {
             return;
         }
     }
 }
 
 /// Parses whole lines; the last one may be cut where the file ends.
-fn parse_lines(bytes: &[u8], first_line: u64, at_end: bool) -> Parsed {
-    let mut parsed = Parsed { events: Vec::with_capacity(bytes.len() / 120), first_line, bytes: 0, problem: None };
+fn parse_lines(bytes: &[u8], at_end: bool) -> Parsed {
+    let mut parsed = Parsed { events: Vec::with_capacity(bytes.len() / 120), bytes: 0, problem: None };
     for text in bytes.split_inclusive(|byte| *byte == b'\n') {
-        let line = first_line + parsed.events.len() as u64;
         match serde_json::from_slice::<Event>(text) {
             Ok(event) => parsed.events.push(event),
             Err(_) if at_end && !text.ends_with(b"\n") => {
-                parsed.problem = Some(TraceError::Truncated { line, complete: 0 });
+                parsed.problem = Some(Wrong::Cut);
                 break;
             }
             Err(error) => {
                 let told = error.to_string();
                 let reason = told.rfind(" at line ").map_or(told.as_str(), |end| &told[..end]).to_owned();
-                parsed.problem = Some(TraceError::Line { line, column: error.column(), reason });
+                parsed.problem = Some(Wrong::Line { column: error.column(), reason });
                 break;
             }
         }
@@ -365,24 +347,19 @@ fn reserve(model: &mut Model, counters: &Counters, chunks: usize) {
     }
 }
 
-/// Takes over the sound events of a chunk; what is wrong after them.
+/// Takes over the sound events of a chunk; what is wrong after them. Every line so far was an event, or the header.
 fn take(model: &mut Model, chunk: Parsed, end: &mut End) -> Option<String> {
-    let complete = model.len() as u64;
-    let (sound, wrong) = check(&chunk.events, chunk.first_line, end.last, complete == 0);
-    let Parsed { mut events, first_line, bytes, problem } = chunk;
-    let whole = sound == events.len();
-    events.truncate(sound);
-    end.last = events.last().map_or(end.last, |event| event.id);
-    end.line = first_line + sound as u64 - 1;
-    if whole {
+    let Parsed { mut events, bytes, problem } = chunk;
+    let (sound, wrong) = check(&events, end.line + 1, end.last, model.is_empty());
+    if sound == events.len() {
         end.byte += bytes as u64;
     }
+    events.truncate(sound);
+    end.last = events.last().map_or(end.last, |event| event.id);
+    end.line += sound as u64;
     model.append(events);
-    let told = model.len() as u64;
-    match wrong.or(problem) {
-        Some(TraceError::Truncated { line, .. }) => Some(TraceError::Truncated { line, complete: told }.to_string()),
-        other => other.map(|error| error.to_string()),
-    }
+    let wrong = wrong.or(problem.map(|problem| problem.at(end.line + 1, model.len() as u64)));
+    wrong.map(|error| error.to_string())
 }
 
 /// How many of `events` follow each other as they must, and what is wrong with the next one.
@@ -412,7 +389,7 @@ pub(crate) fn append_lines(model: &mut Model, bytes: &[u8], end: &mut End) -> us
         }
         _ => bytes,
     };
-    let parsed = parse_lines(bytes, end.line + 1, false);
+    let parsed = parse_lines(bytes, false);
     let problem = take(model, parsed, end);
     model.set_problem(problem);
     model.len() - before
