@@ -95,11 +95,11 @@ impl Flights {
                     self.carry(sent as usize, place);
                 }
             }
-            EventKind::ConnectionClosed { connection, .. } => {
-                // Both sides close; what the second one had pending was noted with the first.
-                if self.pending.get(connection).is_some_and(VecDeque::is_empty) {
-                    self.pending.remove(connection);
-                }
+            // Both sides close; what the second one had pending was noted with the first.
+            EventKind::ConnectionClosed { connection, .. }
+                if self.pending.get(connection).is_some_and(VecDeque::is_empty) =>
+            {
+                self.pending.remove(connection);
             }
             _ => {}
         }
