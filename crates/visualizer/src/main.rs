@@ -135,7 +135,7 @@ fn render(
         Some(path) => {
             let path = visualizer::app::trace_in(path);
             let loaded = load(&path).wait();
-            loaded.map_err(|error| (BAD_INPUT, format!("{}: {error}", path.display())))?.model
+            loaded.map_err(|error| (BAD_INPUT, error.to_string()))?.model
         }
     };
     if let Some(at) = view.at

@@ -214,7 +214,7 @@ fn step(view: &mut ViewState, model: &Model, stride: Stride, direction: Directio
 /// `count` rows of the event list on, or as far as there are.
 fn step_rows(view: &mut ViewState, model: &Model, count: usize, direction: Direction) -> Option<usize> {
     let rows = view.rows(model);
-    if rows.len() == 0 {
+    if rows.is_empty() {
         return None;
     }
     let event = view.focus.event;

@@ -184,7 +184,7 @@ impl App {
 
     /// Takes what other threads have ready: a loaded file, new events of a growing one.
     fn arrive(&mut self, context: &egui::Context) {
-        if let Some((path, loading)) = &mut self.opening {
+        if let Some((_, loading)) = &mut self.opening {
             match loading.poll() {
                 None => context.request_repaint_after(std::time::Duration::from_millis(30)),
                 Some(Ok(loaded)) => {
@@ -192,7 +192,7 @@ impl App {
                     self.show(loaded.model, loaded.follower);
                 }
                 Some(Err(error)) => {
-                    self.failure = Some(format!("{}: {error}", path.display()));
+                    self.failure = Some(error.to_string());
                     self.opening = None;
                 }
             }

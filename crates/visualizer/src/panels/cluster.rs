@@ -93,6 +93,10 @@ fn hulls(scene: &Scene, painter: &egui::Painter, ring: &Ring, place: &impl Fn(f3
         }
         let fill = thin(scene.tokens.fault, 0.10);
         painter.add(Shape::convex_polygon(outline.clone(), fill, Stroke::new(1.0, scene.tokens.fault)));
+        // A side of one node is named by that node's badge.
+        if hull.nodes.len() < 2 {
+            continue;
+        }
         let top = outline.iter().copied().min_by(|a, b| a.y.total_cmp(&b.y)).unwrap_or(Pos2::ZERO);
         painter.text(top - Vec2::new(0.0, 9.0), egui::Align2::CENTER_BOTTOM, &hull.label, small(), scene.tokens.text);
     }

@@ -6,8 +6,8 @@ use trace::{Name, Partition};
 
 use crate::app::command::Command;
 use crate::layout::{
-    Axis, View, density, fault_bars, format_time, isr_lanes, leader_lanes, markers, messages, node_lanes, operations,
-    phases, ticks,
+    Axis, LeaderLane, View, density, fault_bars, format_time, isr_lanes, leader_lanes, markers, messages, node_lanes,
+    operations, phases, ticks,
 };
 use crate::model::{CaptionKind, NodeRole};
 use crate::panels::{Scene, hatch, mark, quad, severity_colour, small};
@@ -346,21 +346,23 @@ fn leader_rows(
                 commands.push(Command::Event(block.index));
             }
         }
-        for overlap in &lane.overlaps {
-            let rect = frame.rect(overlap.x, overlap.width, y, LANE - 1.0);
-            frame.painter.rect_stroke(rect, 0.0, Stroke::new(1.5, frame.tokens.violation), StrokeKind::Inside);
-            if rect.width() > 60.0 {
-                frame.painter.text(
-                    rect.left_center(),
-                    Align2::LEFT_CENTER,
-                    "\u{26a0} two leaders",
-                    small(),
-                    frame.tokens.violation_text,
-                );
-            }
-        }
+        two_leaders(frame, lane, y);
     }
     top + partitions.len() as f32 * LANE
+}
+
+/// Where two brokers believe to lead at once.
+fn two_leaders(frame: &Frame, lane: &LeaderLane, top: f32) {
+    for overlap in &lane.overlaps {
+        let rect = frame.rect(overlap.x, overlap.width, top, LANE - 1.0);
+        frame.painter.rect_stroke(rect, 0.0, Stroke::new(1.5, frame.tokens.violation), StrokeKind::Inside);
+        let text = frame.painter.layout_no_wrap("\u{26a0} two leaders".into(), small(), frame.tokens.violation_text);
+        if rect.width() > text.size().x + 12.0 {
+            let ground = Rect::from_center_size(rect.center(), text.size() + Vec2::new(6.0, -1.0));
+            frame.painter.rect_filled(ground, 2.0, frame.tokens.panel);
+            frame.painter.galley(rect.center() - text.size() / 2.0, text, frame.tokens.violation_text);
+        }
+    }
 }
 
 fn lane_name(scene: &Scene, partition: &Partition, what: &str) -> String {
