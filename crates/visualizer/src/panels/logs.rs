@@ -105,8 +105,9 @@ fn chooser(scene: &Scene, ui: &mut Ui, logs: &ReplicaLogs, commands: &mut Vec<Co
         }
         if logs.believed_leaders.len() > 1 {
             let ids: Vec<String> = logs.believed_leaders.iter().map(i32::to_string).collect();
-            let warning = format!("\u{26a0} {} both believe to lead", ids.join(" and "));
-            ui.label(egui::RichText::new(warning).color(scene.tokens.violation_text));
+            let warning = format!("brokers {} believe to lead", ids.join(" and "));
+            let short = egui::RichText::new("\u{26a0} two leaders").color(scene.tokens.violation_text);
+            ui.label(short).on_hover_text(warning);
         }
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             let LogCamera { graveyard, .. } = scene.view.logs;
