@@ -2,16 +2,22 @@
 //!
 //! One fold serves oracles' triggers, `odradek show` and the visualizer, so that they can never disagree.
 
+mod batches;
 mod causality;
 mod cluster;
 mod describe;
+mod difference;
 mod digest;
+mod key_frames;
 mod replica;
 
+pub use batches::Batches;
 pub use causality::{Causes, chain};
 pub use cluster::{
     ClientPartition, ClientState, ClusterState, FaultState, MemberState, NodeState, PartitionState, SessionState,
 };
 pub use describe::describe;
+pub use difference::{Change, difference};
 pub use digest::{Chapter, Digest, DigestBuilder, Line};
+pub use key_frames::KeyFrames;
 pub use replica::{BatchState, ReplicaRole, ReplicaState};

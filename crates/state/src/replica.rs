@@ -2,6 +2,8 @@
 
 use trace::BrokerList;
 
+use crate::Batches;
+
 /// What a replica believes to be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum ReplicaRole {
@@ -52,7 +54,7 @@ pub struct ReplicaState {
     /// As leader: the ISR it works with.
     pub isr: BrokerList,
     /// Its batches in order of offset, as far as its events tell.
-    pub batches: Vec<BatchState>,
+    pub batches: Batches,
 }
 
 impl ReplicaState {
@@ -74,8 +76,7 @@ impl ReplicaState {
 
     /// The batch that holds `offset`.
     pub fn batch_at(&self, offset: i64) -> Option<&BatchState> {
-        let place = self.batches.partition_point(|batch| batch.end() <= offset);
-        self.batches.get(place).filter(|batch| batch.base_offset <= offset)
+        self.batches.get(self.batches.place_of(offset)).filter(|batch| batch.base_offset <= offset)
     }
 }
 

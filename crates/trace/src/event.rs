@@ -73,9 +73,19 @@ impl Serialize for Partition {
 
 impl<'de> Deserialize<'de> for Partition {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Partition, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let parsed = text.rsplit_once('/').and_then(|(topic, index)| Some(Partition::new(topic, index.parse().ok()?)));
-        parsed.ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no partition: want TOPIC/INDEX")))
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = Partition;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a partition: TOPIC/INDEX")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Partition, E> {
+                let parts = text.rsplit_once('/');
+                let parsed = parts.and_then(|(topic, index)| Some(Partition::new(topic, index.parse().ok()?)));
+                parsed.ok_or_else(|| E::custom(format!("`{text}` is no partition: want TOPIC/INDEX")))
+            }
+        }
+        deserializer.deserialize_str(Visitor)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Interned names: 4 bytes in an event, a string in a file.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -30,9 +31,29 @@ static INDEX: Mutex<BTreeMap<&'static str, Name>> = Mutex::new(BTreeMap::new());
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Name(NonZeroU32);
 
+/// Names a thread remembers, so that interning a recurring text takes no lock: traces are read by several threads.
+const REMEMBERED: usize = 1024;
+
+thread_local! {
+    static RECENT: [Cell<Option<Name>>; REMEMBERED] = const { [const { Cell::new(None) }; REMEMBERED] };
+}
+
 impl Name {
     /// Interns `text`.
     pub fn new(text: &str) -> Name {
+        let digest = digest(text);
+        let place = (digest ^ (digest >> 32)) as usize % REMEMBERED;
+        RECENT.with(|recent| match recent[place].get().filter(|name| name.as_str() == text) {
+            Some(name) => name,
+            None => {
+                let name = Name::intern(text, digest);
+                recent[place].set(Some(name));
+                name
+            }
+        })
+    }
+
+    fn intern(text: &str, digest: u64) -> Name {
         let mut index = INDEX.lock().expect("no panic while interning");
         if let Some(name) = index.get(text) {
             return *name;
@@ -41,7 +62,7 @@ impl Name {
         assert!(position < CHUNK * CHUNKS, "more than {} distinct names", CHUNK * CHUNKS);
         let chunk = TABLE[position / CHUNK].get_or_init(|| (0..CHUNK).map(|_| OnceLock::new()).collect());
         let text: &'static str = Box::leak(text.into());
-        let entry = Entry { text, digest: digest(text) };
+        let entry = Entry { text, digest };
         assert!(chunk[position % CHUNK].set(entry).is_ok(), "a name's place is filled once");
         let name = Name(NonZeroU32::new(position as u32 + 1).expect("one added"));
         index.insert(text, name);

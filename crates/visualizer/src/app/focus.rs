@@ -1,0 +1,136 @@
+//! The one focus that every panel follows: an event, and the node, partition and offset that it is about.
+
+use trace::{EventKind, Name, Partition};
+
+use crate::model::Model;
+
+/// Where one looks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Focus {
+    /// The event (its place in the trace): all panels show the cluster right after it.
+    pub event: usize,
+    /// The node.
+    pub node: Option<Name>,
+    /// The partition whose replica logs are shown.
+    pub partition: Option<Partition>,
+    /// The offset that is marked in them.
+    pub offset: Option<i64>,
+}
+
+impl Focus {
+    /// The focus on `event`: node, partition and offset follow where the event names them, and stay otherwise.
+    pub fn on_event(self, model: &Model, event: usize) -> Focus {
+        let Some(found) = model.events().get(event) else { return self };
+        let (partition, offset) = subject(&found.kind);
+        let node = (found.node.as_str() != "world").then_some(found.node).or(self.node);
+        let offset = if partition.is_some() { offset } else { self.offset };
+        Focus { event, node, partition: partition.or(self.partition), offset }
+    }
+}
+
+/// How many focuses one can go back.
+const HISTORY: usize = 200;
+
+/// The focuses that were, for going back and forward.
+#[derive(Default, Debug)]
+pub struct History {
+    past: Vec<Focus>,
+    future: Vec<Focus>,
+}
+
+impl History {
+    /// Remembers `left`, which was just left by a jump.
+    pub fn leave(&mut self, left: Focus) {
+        if self.past.last() != Some(&left) {
+            self.past.push(left);
+        }
+        if self.past.len() > HISTORY {
+            self.past.remove(0);
+        }
+        self.future.clear();
+    }
+
+    /// The focus before `current`.
+    pub fn back(&mut self, current: Focus) -> Option<Focus> {
+        let focus = self.past.pop()?;
+        self.future.push(current);
+        Some(focus)
+    }
+
+    /// The focus that [`History::back`] left.
+    pub fn forward(&mut self, current: Focus) -> Option<Focus> {
+        let focus = self.future.pop()?;
+        self.past.push(current);
+        Some(focus)
+    }
+}
+
+/// The partition and offset that an event is about.
+fn subject(kind: &EventKind) -> (Option<Partition>, Option<i64>) {
+    use EventKind as K;
+    match kind {
+        K::PartitionCreated { partition, .. }
+        | K::LeadershipDecided { partition, .. }
+        | K::ReplicaStopped { partition, .. }
+        | K::Flushed { partition, .. }
+        | K::IsrProposed { partition, .. }
+        | K::IsrChanged { partition, .. }
+        | K::IsrRefused { partition, .. }
+        | K::ProduceRefused { partition, .. }
+        | K::RecordSent { partition, .. }
+        | K::RecordFailed { partition, .. }
+        | K::RecordUnknown { partition, .. } => (Some(*partition), None),
+        K::LogLoaded { partition, log_end, .. }
+        | K::BecameLeader { partition, log_end, .. }
+        | K::BecameFollower { partition, log_end, .. } => (Some(*partition), Some(*log_end)),
+        K::Appended { partition, base_offset, .. }
+        | K::Deduplicated { partition, base_offset, .. }
+        | K::ProduceAcked { partition, base_offset, .. }
+        | K::Served { partition, base_offset, .. } => (Some(*partition), Some(*base_offset)),
+        K::Truncated { partition, to, .. }
+        | K::LogStartMoved { partition, to }
+        | K::HighWatermarkMoved { partition, to, .. }
+        | K::PositionReset { partition, to, .. } => (Some(*partition), Some(*to)),
+        K::RecordAcked { partition, offset, .. }
+        | K::RecordPolled { partition, offset, .. }
+        | K::RecordProcessed { partition, offset, .. } => (Some(*partition), Some(*offset)),
+        K::Violation { summary, .. } => (partition_in(summary), offset_in(summary)),
+        _ => (None, None),
+    }
+}
+
+/// The partition that a violation's sentence begins with: `orders/0: ...`.
+fn partition_in(summary: &str) -> Option<Partition> {
+    let (topic, index) = summary.split_once(": ")?.0.rsplit_once('/')?;
+    Some(Partition::new(topic, index.parse().ok()?))
+}
+
+/// The first offset that a violation's sentence names: `... at offset 141 of ...`.
+fn offset_in(summary: &str) -> Option<i64> {
+    let after = summary.split_once("offset ")?.1;
+    let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_violation_names_its_partition_and_offset() {
+        let summary = "orders/0: broker-3 leads epoch 2 without 1 committed record, the first at offset 141 of epoch 0";
+        assert_eq!(partition_in(summary), Some(Partition::new("orders", 0)));
+        assert_eq!(offset_in(summary), Some(141));
+        assert_eq!(partition_in("nothing here"), None);
+    }
+
+    #[test]
+    fn going_back_and_forward_returns_to_where_one_was() {
+        let (one, two) = (Focus { event: 1, ..Focus::default() }, Focus { event: 2, ..Focus::default() });
+        let mut history = History::default();
+        history.leave(one);
+        assert_eq!(history.back(two), Some(one));
+        assert_eq!(history.back(one), None);
+        assert_eq!(history.forward(one), Some(two));
+    }
+}
