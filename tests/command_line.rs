@@ -125,6 +125,17 @@ fn a_new_scenario_runs_as_it_was_written() {
 }
 
 #[test]
+fn view_says_how_to_build_a_missing_visualizer() {
+    // The program under test lies among the tests' files, where no visualizer is put beside it under its own name.
+    let folder = Folder::new("view");
+    let own = folder.0.join("odradek");
+    fs::copy(env!("CARGO_BIN_EXE_odradek-under-test"), &own).unwrap();
+    let output = std::process::Command::new(&own).arg("view").output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(text(&output).contains("-p odradek-visualizer"), "{}", text(&output));
+}
+
+#[test]
 fn plan_explain_flaws_and_scenarios_answer() {
     let folder = Folder::new("answers");
     for (arguments, word) in [

@@ -34,6 +34,8 @@ pub enum Command {
     Check(Check),
     /// Look into a trace.
     Show(Show),
+    /// Open the visualizer.
+    View(View),
     /// List the scenarios of this folder.
     Scenarios,
     /// Write a commented scenario to begin with.
@@ -242,6 +244,19 @@ pub struct Show {
     /// Tell why: from an event id, or violation:1, back to the fault.
     #[arg(long, value_name = "EVENT|violation:N")]
     pub why: Option<String>,
+}
+
+/// `odradek view`
+#[derive(Args)]
+pub struct View {
+    /// A trace file or a run directory; without one, the visualizer begins with its example.
+    pub trace: Option<PathBuf>,
+    /// Where to begin: violation:1, a time such as 12.5s, or event:N.
+    #[arg(long, value_name = "PLACE")]
+    pub at: Option<String>,
+    /// What to look at, such as orders/0.
+    #[arg(long, value_name = "TOPIC/PARTITION")]
+    pub focus: Option<String>,
 }
 
 /// `odradek new`

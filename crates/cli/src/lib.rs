@@ -58,6 +58,7 @@ fn dispatch(command: Command) -> Result<Status, Failure> {
         Command::Merge(merge) => commands::sweep::merge(&merge),
         Command::Check(check) => commands::check::check(&check),
         Command::Show(show) => commands::show::show(&show),
+        Command::View(view) => commands::view::view(&view),
         Command::Scenarios => commands::scenarios::scenarios(),
         Command::New(new) => commands::new::new(&new),
         Command::Explain(explain) => commands::explain::explain(&explain),

@@ -19,8 +19,8 @@ fn events(count: usize) -> (Model, Vec<Event>) {
     let round = &example.events()[from..to];
     let first = &example.events()[..from];
     let length = example.at(to) - example.at(from);
-    let offsets = 1 + round.iter().filter_map(|event| offset_of(event)).max().unwrap_or(0)
-        - round.iter().filter_map(|event| offset_of(event)).min().unwrap_or(0);
+    let offsets = 1 + round.iter().filter_map(offset_of).max().unwrap_or(0)
+        - round.iter().filter_map(offset_of).min().unwrap_or(0);
     let mut events = first.to_vec();
     let mut number = 0;
     while events.len() < count {

@@ -11,6 +11,7 @@ pub mod scenarios;
 pub mod show;
 pub mod shrink;
 pub mod sweep;
+pub mod view;
 
 /// How a person on this terminal calls this program, so that printed commands work as printed.
 pub fn program() -> String {
