@@ -12,7 +12,7 @@ use trace::Mode;
 
 /// As much as the simulated cluster takes without falling behind; batch.size holds 10 records of 100 bytes.
 fn plan(producers: u32) -> Plan {
-    let rate = if producers == 1 { 15_000 } else { 40_000 / producers };
+    let rate = if producers == 1 { 12_000 } else { 40_000 / producers };
     let text = format!(
         r#"
 schema = 1
