@@ -1,6 +1,6 @@
 //! The vocabulary: every kind of thing that can happen in a run.
 //!
-//! Fields are small and typed; names are interned. Adding a kind is compatible, changing one is a new schema version.
+//! One file however long, because the vocabulary is one list. Fields are small and typed; names are interned. Adding a kind is compatible, changing one is a new schema version.
 
 use serde::{Deserialize, Serialize};
 
