@@ -217,6 +217,7 @@ impl Loop {
         let all: Vec<Asked> = questions.iter().map(|(asked, _)| asked.clone()).collect();
         let request = epoch_ends_request(self.broker.id, &questions);
         let Some((Response::OffsetForLeaderEpoch(response), cause)) = self.call(request, &all).await else { return };
+        self.broker.host.dawdle("broker/truncates-late", Duration::from_secs(1), cause).await;
         let answers: BTreeMap<(&str, i32), _> = response
             .topics
             .iter()

@@ -144,6 +144,22 @@ impl Host {
         on_host!(self, host => host.entropy(stream))
     }
 
+    /// Whether to take a rare but legal path here, for once: true with a probability of a quarter where the run has
+    /// switched `mark` on, and recorded then; never on the real host. (FoundationDB's buggify: marks are switched on per
+    /// run, so that each run exaggerates other things.)
+    pub fn buggify(&self, mark: &'static str, cause: EventId) -> bool {
+        on_host!(self, host => host.buggify(mark, cause))
+    }
+
+    /// Dawdles for up to `most` where the run has switched `mark` on; see [`Host::buggify`].
+    pub async fn dawdle(&self, mark: &'static str, most: Duration, cause: EventId) {
+        if self.buggify(mark, cause) {
+            let nanos = u64::try_from(most.as_nanos()).unwrap_or(u64::MAX);
+            let mut entropy = self.entropy(&format!("dawdle/{mark}/{}", cause.0));
+            self.sleep(Duration::from_nanos(entropy.below(nanos))).await;
+        }
+    }
+
     /// Records that `kind` happened here because of `cause`. From a dead process nothing is recorded and `cause` returned.
     pub fn emit(&self, cause: EventId, kind: EventKind) -> EventId {
         on_host!(self, host => host.emit(cause, kind))

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use crate::{
-    ALLOWANCES, FAULTS, FLAWS, FUNCTIONS, MARKS, ORACLES, SELECTORS, Setting, Unit, fault_form, oracle, settings,
+    ALLOWANCES, BUGGIFY, FAULTS, FLAWS, FUNCTIONS, MARKS, ORACLES, SELECTORS, Setting, Unit, fault_form, oracle,
+    settings,
 };
 
 /// What `word` means, in every table that has it: a fault kind, selector, function, setting, flaw, oracle, anomaly or
@@ -54,6 +55,9 @@ pub fn explain(word: &str) -> Option<String> {
             .filter(|mark| mark.slug == word)
             .map(|mark| format!("{}: a mark that `expect.sometimes` may name\n  {}\n", mark.slug, mark.meaning)),
     );
+    parts.extend(BUGGIFY.iter().filter(|mark| mark.name == word).map(|mark| {
+        format!("{}: a buggify mark, a rare path that a run may take often\n  {}\n", mark.name, mark.meaning)
+    }));
     (!parts.is_empty()).then(|| parts.join("\n"))
 }
 
@@ -70,6 +74,7 @@ pub fn explain_index() -> String {
     line("oracles", ORACLES.iter().map(|oracle| oracle.slug).collect());
     line("allowances", ALLOWANCES.iter().map(|entry| entry.slug).collect());
     line("marks", MARKS.iter().map(|mark| mark.slug).collect());
+    line("buggify", BUGGIFY.iter().map(|mark| mark.name).collect());
     line("flaws", FLAWS.iter().map(|flaw| flaw.name).collect());
     let mut names: Vec<&str> = settings().map(|setting| setting.name).collect();
     names.sort_unstable();
@@ -85,7 +90,8 @@ pub fn explain_nearest(word: &str) -> Option<String> {
     crate::diagnostic::suggest(word, &words)
 }
 
-const TABLES: &[&str] = &["faults", "selectors", "conditions", "oracles", "allowances", "marks", "flaws", "settings"];
+const TABLES: &[&str] =
+    &["faults", "selectors", "conditions", "oracles", "allowances", "marks", "buggify", "flaws", "settings"];
 
 fn table(name: &str) -> Option<String> {
     let rows: Vec<(String, String)> = match name {
@@ -109,6 +115,7 @@ fn table(name: &str) -> Option<String> {
             .collect(),
         "allowances" => ALLOWANCES.iter().map(|entry| (entry.slug.into(), entry.meaning.into())).collect(),
         "marks" => MARKS.iter().map(|mark| (mark.slug.into(), mark.meaning.into())).collect(),
+        "buggify" => BUGGIFY.iter().map(|mark| (mark.name.into(), mark.meaning.into())).collect(),
         "flaws" => FLAWS
             .iter()
             .map(|flaw| {

@@ -4,6 +4,7 @@
 //! reports every error with its place; `Scenario::resolve` turns a scenario and a seed into a plan.
 
 mod broker_settings;
+mod buggify;
 mod chaos;
 mod client_settings;
 mod condition;
@@ -36,6 +37,7 @@ mod template;
 mod warnings;
 mod write;
 
+pub use buggify::{BUGGIFY, Buggify};
 pub use condition::{Condition, Metrics, Operator, Target};
 pub use config::{Config, Value};
 pub use diagnostic::{Diagnostic, ScenarioError};

@@ -209,6 +209,10 @@ pub struct Chaos {
     pub vary: BTreeMap<String, String>,
     /// Whether disk faults may destroy every copy; then safety alone is judged, not liveness.
     pub unrestricted: bool,
+    /// Whether buggify marks are switched on; see [`crate::BUGGIFY`].
+    pub buggify: bool,
+    /// Whether a power loss may hit all brokers, or the whole ensemble, at once, whatever `max_down` says.
+    pub correlated: bool,
 }
 
 /// The same scenario with other settings.

@@ -22,6 +22,8 @@ pub struct Plan {
     pub seed: u64,
     /// Decides the order in which ready tasks run.
     pub schedule_seed: u64,
+    /// The buggify marks that are switched on; see [`crate::BUGGIFY`].
+    pub buggify: Vec<String>,
     /// The machines and their settings.
     pub cluster: Cluster,
     /// The topics.

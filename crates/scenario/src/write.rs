@@ -14,6 +14,9 @@ pub(crate) fn plan(plan: &Plan) -> String {
     out.key("intent", text(&plan.intent));
     out.key("seed", plan.seed);
     out.key("schedule_seed", plan.schedule_seed);
+    if !plan.buggify.is_empty() {
+        out.key("buggify", texts(&plan.buggify));
+    }
     out.cluster(plan);
     out.topics(plan);
     out.clients(plan);

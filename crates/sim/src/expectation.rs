@@ -89,6 +89,7 @@ impl Expectations {
             EventKind::SessionEnded { expired: true, .. } => Some("session-expired"),
             EventKind::RecordFailed { .. } | EventKind::RecordUnknown { .. } => Some("send-failed"),
             EventKind::Deduplicated { .. } => Some("retried"),
+            EventKind::Mark { mark } => Some(mark.as_str()),
             EventKind::LogLoaded { clean: false, log_end, .. } if *log_end > 0 => Some("recovered-unclean"),
             _ => None,
         };

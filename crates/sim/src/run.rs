@@ -61,6 +61,7 @@ pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<Outcome, RunError> 
         latency: nodes::latency(&plan.network.latency),
         bandwidth: plan.network.bandwidth.map(|bandwidth| bandwidth.0 / 8),
         disk_sync: nodes::latency(&plan.disk.sync),
+        buggify: plan.buggify.iter().map(|mark| Name::new(mark)).collect(),
         ..WorldOptions::default()
     };
     let owned = plan.clone();
@@ -157,6 +158,7 @@ async fn main(world: World, plan: Rc<Plan>) -> Raw {
     injector.start(chaos);
 
     world.sleep_until(plan.phases.settle_starts().nanos()).await;
+    world.calm();
     injector.heal_all();
     phase(&world, Phase::Settle);
 

@@ -665,7 +665,7 @@ pub enum EventKind {
     },
 
     // ---- judgement
-    /// Something a sweep wants to see at least once, such as `leader-changed`.
+    /// A process took a rare but legal path on purpose: a buggify mark fired, such as `broker/produce-times-out`.
     Mark {
         /// Which.
         mark: Name,

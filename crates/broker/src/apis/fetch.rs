@@ -77,6 +77,9 @@ fn found(reads: &[Read]) -> Found {
 /// Looks at every partition in the request's order, until `max_bytes` are found. The first batch comes in any case.
 fn read_all(broker: &Rc<Broker>, request: &FetchRequest, first_look: bool, cause: EventId) -> Vec<Read> {
     let mut left = usize::try_from(request.max_bytes).unwrap_or(0);
+    if broker.host.buggify("broker/fetch-one-batch", cause) {
+        left = 1;
+    }
     let mut empty = true;
     let mut reads = Vec::new();
     for topic in &request.topics {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use trace::{EventId, Name, Partition};
 use uuid::Uuid;
@@ -28,6 +29,7 @@ pub async fn handle(broker: &Rc<Broker>, context: Context, request: &LeaderAndIs
         Ok(event) => event,
         Err(error) => return LeaderAndIsrResponse { error_code: error.code(), ..Default::default() },
     };
+    broker.host.dawdle("broker/applies-late", Duration::from_millis(500), event).await;
     broker.metadata.borrow_mut().learn_addresses(&request.live_leaders);
     let replicas = create_new(broker, request, event).await;
     if broker.fence.borrow().controller_epoch() > request.controller_epoch {

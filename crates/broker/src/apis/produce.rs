@@ -95,6 +95,10 @@ async fn replicate(broker: &Rc<Broker>, parts: &mut [Part], timeout_ms: i32, cau
     let deadline = broker.host.now() + Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
     let mut delayed = DelayedProduce::new(waiting);
     let mut ended_by = cause;
+    if broker.host.buggify("broker/produce-times-out", cause) {
+        settle(parts, delayed.expire());
+        return cause;
+    }
     loop {
         settle(parts, delayed.decide(|it| it.replica.fate(it.required, it.since)));
         if delayed.is_complete() {

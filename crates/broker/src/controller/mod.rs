@@ -134,6 +134,7 @@ pub async fn run_controller(broker: Rc<Broker>, mut events: mpsc::UnboundedRecei
     let mut controller = Controller { broker, active: None };
     while let Some(event) = events.recv().await {
         let cause = event.cause();
+        controller.broker.host.dawdle("broker/controller-slow", Duration::from_secs(1), cause).await;
         if let Err(lost) = controller.handle(event).await {
             controller.resign(cause);
             if lost == Lost::Moved {

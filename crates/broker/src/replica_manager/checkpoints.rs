@@ -56,6 +56,9 @@ pub async fn run_high_watermark_checkpoints(broker: Rc<Broker>) {
     let interval = milliseconds(broker.settings.replica_high_watermark_checkpoint_interval_ms);
     loop {
         broker.host.sleep(interval).await;
+        if broker.host.buggify("broker/checkpoint-skipped", broker.started) {
+            continue;
+        }
         if broker.replicas.checkpoint_high_watermarks().await.is_err() {
             broker.replicas.halt(broker.started);
         }

@@ -97,6 +97,7 @@ async fn store(broker: &Broker, proposal: &Proposal) -> Option<(i32, EventId)> {
     };
     let blind = broker.flaws.has(Flaw::IsrBlindWrite);
     let expected = if blind { -1 } else { change.partition_epoch };
+    broker.host.dawdle("broker/isr-stored-late", Duration::from_secs(1), *event).await;
     while replica.awaits(change) {
         match broker.zookeeper.set_data(*event, &path, wanted.encode(), expected).await {
             Ok(reply) => return Some((reply.value.version, reply.cause)),

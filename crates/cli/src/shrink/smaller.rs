@@ -129,10 +129,12 @@ fn slower_clients(plan: &Plan) -> Vec<Plan> {
     (0..plan.producers.len()).filter_map(slower).collect()
 }
 
-/// A plan with a plainer network, and faults without limits.
+/// A plan with a plainer network, faults without limits, and fewer rare paths.
 fn plainer(plan: &Plan) -> Vec<Plan> {
     let limits = changed(plan, |plan| plan.faults.iter_mut().for_each(|fault| fault.max_down = None));
     let loss = changed(plan, |plan| plan.network.loss = scenario::Ratio(0));
     let bandwidth = changed(plan, |plan| plan.network.bandwidth = None);
-    [limits, loss, bandwidth].into_iter().flatten().collect()
+    let marks = (0..plan.buggify.len()).map(|place| changed(plan, |plan| drop(plan.buggify.remove(place))));
+    let marks: Vec<_> = std::iter::once(changed(plan, |plan| plan.buggify.clear())).chain(marks).collect();
+    [limits, loss, bandwidth].into_iter().chain(marks).flatten().collect()
 }

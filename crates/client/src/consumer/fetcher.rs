@@ -152,11 +152,12 @@ impl Shared {
             }
         }
         let max_wait = i32::try_from(self.config.fetch_max_wait.as_millis()).unwrap_or(i32::MAX);
+        let little = self.host.buggify("client/fetches-little", self.last_notice.get());
         FetchRequest::default()
             .with_replica_id(BrokerId(-1))
             .with_max_wait_ms(max_wait)
             .with_min_bytes(self.config.fetch_min_bytes)
-            .with_max_bytes(self.config.fetch_max_bytes)
+            .with_max_bytes(if little { 1 } else { self.config.fetch_max_bytes })
             .with_isolation_level(self.config.isolation.code())
             .with_session_id(0)
             .with_session_epoch(-1)

@@ -140,6 +140,9 @@ impl Shared {
     /// Returns when to look again, if nothing happens before.
     fn send_what_is_due(self: &Rc<Self>) -> Time {
         let now = self.host.now();
+        if self.host.buggify("client/asks-for-metadata", self.last_notice.get()) {
+            self.network.request_refresh_once(self.last_notice.get());
+        }
         let expired = self.core.borrow_mut().expire(now);
         self.apply(expired);
         let bumped = self.core.borrow_mut().bump_epoch_if_needed();

@@ -310,6 +310,10 @@ impl RealHost {
         Entropy::new(self.0.seed, &["node", self.0.options.name.as_str(), &incarnation, stream])
     }
 
+    pub fn buggify(&self, _: &'static str, _: EventId) -> bool {
+        false
+    }
+
     pub fn emit(&self, cause: EventId, kind: EventKind) -> EventId {
         self.0.emit(cause, kind)
     }

@@ -94,6 +94,14 @@ impl SimHost {
         Entropy::new(self.0.world.options.seed, &["node", self.0.node.name.as_str(), &incarnation, stream])
     }
 
+    pub fn buggify(&self, mark: &'static str, cause: EventId) -> bool {
+        let fires = !self.0.is_dead() && self.0.world.is_marked(mark) && self.0.flips(mark);
+        if fires {
+            self.0.emit(cause, EventKind::Mark { mark: Name::new(mark) });
+        }
+        fires
+    }
+
     pub fn emit(&self, cause: EventId, kind: EventKind) -> EventId {
         self.0.emit(cause, kind)
     }

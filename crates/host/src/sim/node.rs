@@ -13,7 +13,7 @@ use super::clock::NodeClock;
 use super::task::{Guarded, SimTask, TaskState, is_current};
 use super::world::Inner;
 use super::{disk, net};
-use crate::{Host, LocalBoxFuture};
+use crate::{Entropy, Host, LocalBoxFuture};
 
 type Boot = dyn Fn(Host) -> LocalBoxFuture<()>;
 /// A task spawned from outside of its node, on its way to the root task.
@@ -78,11 +78,23 @@ pub(crate) struct Process {
     dead: Cell<bool>,
     spawned: RefCell<VecDeque<Spawned>>,
     root: RefCell<Option<Waker>>,
+    /// What decides whether buggify marks fire, by mark.
+    marks: RefCell<BTreeMap<&'static str, Entropy>>,
 }
 
 impl Process {
     pub fn is_dead(&self) -> bool {
         self.dead.get()
+    }
+
+    /// Whether an active buggify mark fires this time.
+    pub fn flips(&self, mark: &'static str) -> bool {
+        let mut marks = self.marks.borrow_mut();
+        let entropy = marks.entry(mark).or_insert_with(|| {
+            let (seed, incarnation) = (self.world.options.seed, self.incarnation.to_string());
+            Entropy::new(seed, &["buggify", self.node.name.as_str(), &incarnation, mark])
+        });
+        entropy.below(4) == 0
     }
 
     pub fn emit(&self, cause: EventId, kind: EventKind) -> EventId {
@@ -174,6 +186,7 @@ pub(super) fn start(world: &Rc<Inner>, node: &Rc<Node>, cause: EventId) -> Event
         dead: Cell::new(false),
         spawned: RefCell::default(),
         root: RefCell::default(),
+        marks: RefCell::default(),
     });
     node.process.replace(Some(process));
     match node.id.get() {

@@ -34,6 +34,8 @@ pub struct WorldOptions {
     pub user_timeout_ns: u64,
     /// Size of every socket's send buffer and receive window, in bytes.
     pub socket_buffer: usize,
+    /// The buggify marks that are switched on; see [`crate::Host::buggify`].
+    pub buggify: Vec<Name>,
 }
 
 impl Default for WorldOptions {
@@ -49,6 +51,7 @@ impl Default for WorldOptions {
             start_wall_ms: 1_700_000_000_000,
             user_timeout_ns: 15_000_000_000,
             socket_buffer: 1 << 20,
+            buggify: Vec::new(),
         }
     }
 }

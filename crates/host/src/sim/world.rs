@@ -70,6 +70,8 @@ pub(super) struct Inner {
     spawned: RefCell<VecDeque<LocalBoxFuture<()>>>,
     tasks: RefCell<Vec<JoinHandle<()>>>,
     finished: Cell<bool>,
+    /// Buggify marks fire no more.
+    calm: Cell<bool>,
     name: Name,
 }
 
@@ -87,6 +89,7 @@ impl Inner {
             spawned: RefCell::default(),
             tasks: RefCell::default(),
             finished: Cell::new(false),
+            calm: Cell::new(options.buggify.is_empty()),
             name: Name::new("world"),
             options,
         }
@@ -103,6 +106,10 @@ impl Inner {
             }
         }
         id
+    }
+
+    pub fn is_marked(&self, mark: &str) -> bool {
+        !self.calm.get() && self.options.buggify.iter().any(|on| on.as_str() == mark)
     }
 
     pub fn find(&self, name: Name) -> Option<Rc<Node>> {
@@ -285,6 +292,11 @@ impl World {
     /// Moves the events since the last call into `into`, which is cleared first.
     pub fn take_events(&self, into: &mut Vec<Event>) {
         self.0.recorder.borrow_mut().take_fresh(into);
+    }
+
+    /// From now on no buggify mark fires: what must heal is left to heal.
+    pub fn calm(&self) {
+        self.0.calm.set(true);
     }
 
     /// A stream of random numbers, named by the seed and `stream`.

@@ -80,6 +80,11 @@ impl<'a> Drawing<'a> {
         if self.stream.one_in(4) { self.member(plan) } else { self.broker(plan) }
     }
 
+    /// All machines of a kind: they hang on one power supply.
+    fn everyone(&mut self) -> Selector {
+        Selector::Group(if self.stream.one_in(3) { "zookeepers" } else { "brokers" }.into())
+    }
+
     /// Two sides of a link.
     fn sides(&mut self, plan: &Plan) -> (Selector, Selector) {
         let others = |group: &str| Selector::Other(Box::new(Selector::Group(group.into())));
@@ -114,7 +119,9 @@ impl<'a> Drawing<'a> {
             "crash" => FaultKind::Crash { node: self.machine(plan), down: lasts },
             "power-loss" => {
                 let keep = *self.stream.pick(&[Keep::Random, Keep::Random, Keep::None, Keep::All]);
-                FaultKind::PowerLoss { node: self.machine(plan), down: lasts, keep }
+                let together = self.chaos.correlated && self.stream.one_in(4);
+                let node = if together { self.everyone() } else { self.machine(plan) };
+                FaultKind::PowerLoss { node, down: lasts, keep }
             }
             "pause" => FaultKind::Pause { node: self.machine(plan), lasts },
             "replace-disk" => FaultKind::ReplaceDisk { node: self.harmed(plan), down: lasts },
@@ -204,6 +211,9 @@ impl<'a> Drawing<'a> {
                 | FaultKind::FullDisk { .. }
                 | FaultKind::DiskError { .. }
         );
+        if matches!(kind.selectors().0, Selector::Group(_)) {
+            return None; // that is what `correlated` asks for
+        }
         let ensemble = match kind.selectors().0 {
             Selector::ZkLeader => true,
             Selector::Node(name) => name.starts_with("zk-"),

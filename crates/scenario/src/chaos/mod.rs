@@ -10,7 +10,7 @@ mod settings;
 use std::collections::BTreeMap;
 
 use crate::random::Stream;
-use crate::{Chaos, Distribution, Duration, Plan, Trigger};
+use crate::{BUGGIFY, Chaos, Distribution, Duration, Plan, Trigger};
 use faults::Drawing;
 
 pub(crate) use settings::{check_range, draw_settings, extremes};
@@ -58,6 +58,9 @@ pub(crate) fn draw_faults(chaos: &Chaos, plan: &mut Plan) {
         plan.expect.always.push("-liveness".into());
         plan.expect.eventually.clear();
     }
+    if chaos.buggify {
+        plan.buggify = draw_marks(plan.seed);
+    }
     let mut times = Stream::new(plan.seed, "chaos/times");
     let mut drawing = Drawing::new(chaos, plan);
     // A seed's faults come thick or thin.
@@ -81,6 +84,15 @@ pub(crate) fn draw_faults(chaos: &Chaos, plan: &mut Plan) {
             plan.faults.push(fault);
         }
     }
+}
+
+/// The buggify marks of this seed: half of all seeds have none, the others each with a probability of a quarter.
+fn draw_marks(seed: u64) -> Vec<String> {
+    let mut stream = Stream::new(seed, "chaos/buggify");
+    if stream.one_in(2) {
+        return Vec::new();
+    }
+    BUGGIFY.iter().filter(|_| stream.one_in(4)).map(|mark| mark.name.to_owned()).collect()
 }
 
 /// The kinds of this seed with their weights.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Reader;
 use super::clients::name;
+use crate::BUGGIFY;
 use crate::diagnostic::unknown;
 use crate::oracles::{ALLOWANCES, MARKS, ORACLES, oracle};
 use crate::overrides::flatten;
@@ -28,7 +29,7 @@ pub(crate) fn expect(reader: &mut Reader, root: &mut Table<'_>, phases: &Phases)
         expect.never.push(never.value);
     }
     expect.sometimes = slugs(reader, &mut table, "sometimes", "mark", &|slug| {
-        if MARKS.iter().any(|mark| mark.slug == slug) {
+        if MARKS.iter().any(|mark| mark.slug == slug) || BUGGIFY.iter().any(|mark| mark.name == slug) {
             return Ok(());
         }
         Err(unknown("mark", slug, MARKS.iter().map(|mark| mark.slug)))

@@ -13,8 +13,8 @@ use crate::report::{Report, Span};
 use crate::settings::Scope;
 use crate::table::{Placed, Read, Table};
 use crate::{
-    Chaos, Condition, Direction, Distribution, Duration, Fault, FaultKind, Keep, Latency, Note, Phases, Problem, Range,
-    Ratio, Reseed, Selector, Trigger, Until, support,
+    BUGGIFY, Chaos, Condition, Direction, Distribution, Duration, Fault, FaultKind, Keep, Latency, Note, Phases,
+    Problem, Range, Ratio, Reseed, Selector, Trigger, Until, support,
 };
 
 /// Learns the ids of all faults, so that conditions may name one that comes later.
@@ -316,6 +316,16 @@ pub(crate) fn reseeds(reader: &mut Reader, root: &mut Table<'_>, phases: &Phases
     reseeds
 }
 
+/// The buggify marks that are on from the start.
+pub(crate) fn buggify(reader: &mut Reader, root: &mut Table<'_>) -> Vec<String> {
+    let marks = root.optional::<Vec<Placed<String>>>("buggify", &mut reader.report).unwrap_or_default();
+    let known = || BUGGIFY.iter().map(|mark| mark.name);
+    for mark in marks.iter().filter(|mark| !known().any(|name| name == mark.value)) {
+        reader.report.error(mark.span, unknown("buggify mark", &mark.value, known()));
+    }
+    marks.into_iter().map(|mark| mark.value).collect()
+}
+
 pub(crate) fn chaos(reader: &mut Reader, root: &mut Table<'_>, plan: bool) -> Option<Chaos> {
     let mut table = root.table("chaos", &mut reader.report)?;
     let span = root.key_place("chaos");
@@ -336,6 +346,8 @@ pub(crate) fn chaos(reader: &mut Reader, root: &mut Table<'_>, plan: bool) -> Op
         }
     }
     let unrestricted = table.optional::<bool>("unrestricted", &mut reader.report).unwrap_or(false);
+    let buggify = table.optional::<bool>("buggify", &mut reader.report).unwrap_or(true);
+    let correlated = table.optional::<bool>("correlated", &mut reader.report).unwrap_or(false);
     let mut vary = BTreeMap::new();
     if let Some(entry) = table.entry("vary") {
         for (path, _, item) in crate::overrides::flatten(entry.item.entries().unwrap_or(&[])) {
@@ -349,7 +361,7 @@ pub(crate) fn chaos(reader: &mut Reader, root: &mut Table<'_>, plan: bool) -> Op
         }
     }
     table.finish(&mut reader.report);
-    Some(Chaos { kinds, gap, max_down, weights, vary, unrestricted })
+    Some(Chaos { kinds, gap, max_down, weights, vary, unrestricted, buggify, correlated })
 }
 
 fn counts(table: &mut Table<'_>, key: &'static str, known: &[&str], report: &mut Report) -> BTreeMap<String, u32> {

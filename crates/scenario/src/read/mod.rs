@@ -144,6 +144,7 @@ fn root(reader: &mut Reader, document: &Item) -> Option<Scenario> {
             .error(intent.span, Problem::new("the intent is empty: say in a sentence what the scenario shows"));
     }
     let (seed, schedule_seed) = seeds(reader, &mut table);
+    let buggify = faults::buggify(reader, &mut table);
 
     faults::ids(reader, &mut table);
     let cluster = cluster::cluster(reader, &mut table);
@@ -170,6 +171,7 @@ fn root(reader: &mut Reader, document: &Item) -> Option<Scenario> {
         intent: intent?.value,
         seed: 0,
         schedule_seed: 0,
+        buggify,
         cluster,
         topics,
         producers,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use scenario::Fault;
+use state::ReplicaRole;
 use trace::{EventId, ZabRole, broker_id};
 
 use super::{Healing, Injector};
@@ -33,6 +34,9 @@ impl Injector {
     }
 
     /// A broker is down until it is back in every ISR; a member of the ensemble until it leads or follows.
+    ///
+    /// Until the controller has told a new process what it leads and follows, stored ISRs speak of the one before: while the
+    /// old session lives they still hold a broker whose disk may be new and empty.
     fn is_down(&self, node: &str) -> bool {
         let world = &self.0.world;
         let disk = self.0.active.borrow().values().any(|active| match &active.healing {
@@ -43,11 +47,10 @@ impl Injector {
             return true;
         }
         self.0.judge.view(|view| match broker_id(trace::Name::new(node)) {
-            Some(id) => view
-                .state
-                .partitions
-                .values()
-                .any(|partition| partition.assignment.contains(id) && !partition.isr.contains(id)),
+            Some(id) => view.state.partitions.values().any(|partition| {
+                let told = partition.replicas.get(&id).is_some_and(|it| it.role != ReplicaRole::Offline);
+                partition.assignment.contains(id) && !(told && partition.isr.contains(id))
+            }),
             None => view
                 .state
                 .ensemble

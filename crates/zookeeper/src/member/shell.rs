@@ -219,7 +219,8 @@ impl Member {
     }
 
     fn accept(&mut self, port: Port, connection: Connection) {
-        if port == Port::Client && !self.zab.is_serving() {
+        let refuses = || self.host.buggify("zookeeper/client-refused", connection.receiver.last_event());
+        if port == Port::Client && (!self.zab.is_serving() || refuses()) {
             return;
         }
         let id = self.open_connection(port, connection);
@@ -364,7 +365,8 @@ impl Member {
             duties.delivered(&txn, &applied, now, cause);
         }
         self.since_snapshot += 1;
-        if self.since_snapshot >= self.config.snap_count {
+        let early = self.host.buggify("zookeeper/snapshot-early", cause);
+        if early || self.since_snapshot >= self.config.snap_count {
             self.since_snapshot = 0;
             self.snapshot(cause)?;
         }
