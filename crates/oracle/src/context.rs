@@ -19,6 +19,8 @@ pub struct Context {
     pub allow: BTreeSet<String>,
     /// Time bounds.
     pub bounds: Bounds,
+    /// The machines that settle heals, where it does not heal all.
+    pub core: Option<BTreeSet<Name>>,
 }
 
 /// What is promised of a topic.

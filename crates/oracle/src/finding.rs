@@ -38,6 +38,8 @@ pub struct OracleReport {
     pub violations: u64,
     /// How many more it saw that `expect.allow` permits.
     pub allowed: u64,
+    /// What it forgave, each with the proof that it could not be helped.
+    pub excused: Vec<String>,
 }
 
 /// What is found when a run is over.
@@ -109,6 +111,7 @@ pub(crate) struct Ledger {
     pub facts: u64,
     pub violations: u64,
     pub allowed: u64,
+    pub excused: Vec<String>,
     raised: IndexMap<(String, Option<Partition>), u64>,
 }
 

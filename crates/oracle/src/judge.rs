@@ -201,6 +201,7 @@ impl Judge {
             vacuous: seat.ledger.facts == 0,
             violations: seat.ledger.violations,
             allowed: seat.ledger.allowed,
+            excused: seat.ledger.excused.clone(),
         };
         self.seats.iter().map(row).collect()
     }

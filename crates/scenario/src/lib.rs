@@ -47,7 +47,7 @@ pub use flaws::{FLAWS, Flaw, flaw};
 pub use functions::{Argument, FUNCTIONS, Function, Unit};
 pub use kinds::{APIS, FAULTS, FaultForm, Parameter, Takes, fault_form};
 pub use model::{
-    BrokerOverride, Chaos, Cluster, Commit, Consumer, Disk, Eventually, Expect, Network, Note, Payload, Phases,
+    BrokerOverride, Chaos, Cluster, Commit, Consumer, Core, Disk, Eventually, Expect, Network, Note, Payload, Phases,
     Processor, Producer, Reseed, SCHEMA, Topic, Variant,
 };
 pub use oracles::{ALLOWANCES, Allowance, MARKS, Mark, ORACLES, Oracle, oracle};

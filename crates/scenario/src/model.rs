@@ -172,6 +172,18 @@ pub struct Phases {
     pub settle: Duration,
 }
 
+/// What is healed when settle begins.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Core {
+    /// Everything.
+    #[default]
+    All,
+    /// A quorum of ensemble members and of brokers that each seed draws; a plan names them.
+    Random,
+    /// These machines, and the links between them and to clients; faults that touch others last for ever.
+    Nodes(Vec<String>),
+}
+
 impl Phases {
     /// When chaos starts, from the start of the run.
     pub fn chaos_starts(&self) -> Duration {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::diagnostic::{Diagnostic, ScenarioError};
 use crate::{
-    Cluster, Consumer, Disk, Expect, Fault, Network, Note, Options, Phases, Processor, Producer, Reseed, Scenario,
-    Topic,
+    Cluster, Consumer, Core, Disk, Expect, Fault, Network, Note, Options, Phases, Processor, Producer, Reseed,
+    Scenario, Topic,
 };
 
 /// Seeds are below 2^53, so that every JSON reader keeps them whole.
@@ -40,6 +40,8 @@ pub struct Plan {
     pub disk: Disk,
     /// How long each part of the run is.
     pub phases: Phases,
+    /// What is healed when settle begins: in a plan never [`Core::Random`].
+    pub core: Core,
     /// The faults, in file order.
     pub faults: Vec<Fault>,
     /// When random streams start anew.

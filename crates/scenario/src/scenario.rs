@@ -82,10 +82,13 @@ impl Scenario {
             }
         }
         let Some(chaos) = &self.chaos else {
-            return Ok(Plan { seed, schedule_seed, ..self.draft.clone() });
+            let mut plan = Plan { seed, schedule_seed, ..self.draft.clone() };
+            crate::chaos::draw_core(&mut plan);
+            return Ok(plan);
         };
         let varied = self.with(crate::chaos::draw_settings(chaos, seed))?;
         let mut plan = Plan { seed, schedule_seed, ..varied };
+        crate::chaos::draw_core(&mut plan);
         crate::chaos::draw_faults(chaos, &mut plan);
         Ok(plan)
     }

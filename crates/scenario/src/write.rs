@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 
 use crate::document::{Item, Node};
-use crate::{Commit, Config, Fault, FaultKind, Latency, Payload, Plan, SCHEMA, Selector, Trigger, Value};
+use crate::{Commit, Config, Core, Fault, FaultKind, Latency, Payload, Plan, SCHEMA, Selector, Trigger, Value};
 
 /// The whole plan.
 pub(crate) fn plan(plan: &Plan) -> String {
@@ -31,7 +31,13 @@ pub(crate) fn plan(plan: &Plan) -> String {
     out.header("[phases]");
     out.key("warmup", quoted(plan.phases.warmup));
     out.key("chaos", quoted(plan.phases.chaos));
-    out.key("settle", quoted(plan.phases.settle));
+    match &plan.core {
+        Core::All => out.key("settle", quoted(plan.phases.settle)),
+        Core::Random => out.key("settle", format!("{{ for = {}, core = \"random\" }}", quoted(plan.phases.settle))),
+        Core::Nodes(names) => {
+            out.key("settle", format!("{{ for = {}, core = {} }}", quoted(plan.phases.settle), texts(names)));
+        }
+    }
     plan.faults.iter().for_each(|fault| out.fault(fault));
     for reseed in &plan.reseeds {
         out.header("[[reseed]]");

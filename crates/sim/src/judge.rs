@@ -191,7 +191,8 @@ impl Judge {
         let Folds { state, oracles, tally, expectations, findings, .. } = &mut *folds;
         oracles.finish(end, findings);
         tally.finish(end);
-        findings.extend(expectations.finish(state.last, state.at));
+        let excused = oracles.report().iter().any(|report| !report.excused.is_empty());
+        findings.extend(expectations.finish(state.last, state.at, excused));
         drop(folds);
         self.announce();
         self.catch_up();

@@ -93,6 +93,9 @@ pub struct RunRecord {
     pub violations: Vec<ViolationRecord>,
     /// What proved nothing: `fault ID: why` fails the run; an oracle's slug says that it saw no fact.
     pub vacuous: Vec<String>,
+    /// What could not recover, with the proof: only where `settle` heals a core alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub excused: Vec<String>,
     /// What every oracle saw.
     pub oracles: Vec<OracleRecord>,
     /// Seconds without a successful write, by topic: the worst partition's.

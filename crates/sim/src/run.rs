@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use host::sim::{World, WorldOptions};
 use oracle::{ClientFacts, ClientKind, Context, EndOfRun, FreshRead, TopicFacts};
-use scenario::{Plan, Topic};
+use scenario::{Core, Plan, Topic};
 use trace::{Event, EventId, EventKind, Mode, Name, Phase};
 
 use crate::faults::{Effect, Injector};
@@ -123,6 +123,9 @@ pub(crate) fn context(plan: &Plan) -> Context {
         ..Context::default()
     };
     context.bounds.settle_ns = plan.phases.settle.nanos();
+    if let Core::Nodes(names) = &plan.core {
+        context.core = Some(names.iter().map(|name| Name::new(name)).collect());
+    }
     context
 }
 
@@ -159,7 +162,7 @@ async fn main(world: World, plan: Rc<Plan>) -> Raw {
 
     world.sleep_until(plan.phases.settle_starts().nanos()).await;
     world.calm();
-    injector.heal_all();
+    injector.settle();
     phase(&world, Phase::Settle);
 
     world.sleep_until(plan.phases.producers_stop().nanos()).await;

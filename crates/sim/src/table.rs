@@ -32,6 +32,7 @@ pub(crate) fn conclude(plan: &Plan, options: &RunOptions, raw: Raw) -> Outcome {
         records: records(&summary.total),
         violations,
         vacuous,
+        excused: raw.judged.reports.iter().flat_map(|report| report.excused.clone()).collect(),
         oracles: raw.judged.reports.iter().map(oracle_record).collect(),
         unavailable_seconds: unavailable(&summary),
         marks: raw.judged.marks.iter().map(|(mark, count)| ((*mark).to_owned(), *count)).collect(),
@@ -159,6 +160,7 @@ fn closing(record: &RunRecord, summary: &Summary) -> Vec<String> {
             counts.out_of_order
         ));
     }
+    lines.extend(record.excused.iter().map(|excuse| format!("excused  {excuse}")));
     lines.push(proved(record));
     lines.push(match record.verdict {
         Verdict::Pass => "PASS".into(),
@@ -204,6 +206,9 @@ pub fn tables(record: &RunRecord, summary: &Summary) -> String {
         text += &row(it.client.as_str(), &counts, "", "", &latency(&it.end_to_end));
     }
     text += &oracle_table(record);
+    for excuse in &record.excused {
+        writeln!(text, "\nexcused: {excuse}").expect("a string takes all");
+    }
     for violation in &record.violations {
         let expected = if violation.expected { "expected" } else { "UNEXPECTED" };
         writeln!(text, "\n{expected} violation of {} at {}: {}", violation.oracle, violation.at, violation.summary)

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use scenario::{FaultKind, Trigger};
+use scenario::{Core, FaultKind, Trigger};
 
 use crate::Status;
 use crate::arguments::Plan;
@@ -51,7 +51,11 @@ pub fn plan(arguments: &Plan) -> Result<Status, Failure> {
         let optional = if fault.optional { " (optional)" } else { "" };
         writeln!(out, "{when:>10}  {}: {} {}{lasts}{optional}", fault.id, fault.kind.name(), target(&fault.kind))?;
     }
-    writeln!(out, "{:>10}  settle: everything healed and restarted", phases.settle_starts().to_string())?;
+    let healed = match &plan.core {
+        Core::Nodes(names) => format!("only {} healed, other faults stay", names.join(", ")),
+        Core::All | Core::Random => "everything healed and restarted".to_owned(),
+    };
+    writeln!(out, "{:>10}  settle: {healed}", phases.settle_starts().to_string())?;
     writeln!(out, "{:>10}  producers stop", phases.producers_stop().to_string())?;
     writeln!(out, "{:>10}  end", phases.end().to_string())?;
     Ok(Status::Good)

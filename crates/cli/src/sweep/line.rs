@@ -84,6 +84,7 @@ pub fn broken(scenario: &str, seed: u64, schedule_seed: u64, again: &str, how: &
         records: Records::default(),
         violations: vec![violation],
         vacuous: Vec::new(),
+        excused: Vec::new(),
         oracles: Vec::new(),
         unavailable_seconds: BTreeMap::new(),
         marks: BTreeMap::new(),

@@ -3,13 +3,14 @@
 //!
 //! From: the liveness properties of Vanlightly/kafka-tlaplus; KAFKA-13091, KAFKA-12890, KAFKA-9839, KAFKA-10706.
 //! Legal: a replica whose broker is down for good; records that were pending when their producer's process died; partitions of
-//! a deleted topic. Being unhealthy again after having recovered is only judged when the clients stop.
+//! a deleted topic; where only a core is healed, what provably cannot recover (see `excuse`). Being unhealthy again after having recovered is only judged when the clients stop.
 //! Not checked: groups and transactions (no events yet), delayed operations past their deadline.
 
 use std::collections::BTreeSet;
 
 use trace::{BrokerList, Event, EventKind, Name, Partition, Phase};
 
+use super::excuse::{excuse, starved};
 use crate::Context;
 use crate::finding::{Charge, Findings};
 use crate::fold::{PartitionFold, World};
@@ -22,12 +23,20 @@ pub(crate) struct Liveness {
     recovered: BTreeSet<Partition>,
     deadline_passed: bool,
     concluded: bool,
+    controller: Option<Name>,
+    /// Partitions that provably cannot recover.
+    excused: BTreeSet<Partition>,
 }
 
 impl Oracle for Liveness {
     fn observe(&mut self, moment: &Moment, findings: &mut Findings) {
-        let Some(settle) = moment.world.settle_at else { return };
         let event = moment.event;
+        match event.kind {
+            EventKind::ControllerElected { .. } => self.controller = Some(event.node),
+            EventKind::ControllerResigned { .. } if self.controller == Some(event.node) => self.controller = None,
+            _ => {}
+        }
+        let Some(settle) = moment.world.settle_at else { return };
         if !self.deadline_passed {
             // A state lasts until the event that changes it, so looking right before each change sees them all.
             if let (Some(place), true) = (moment.place, changes_health(&event.kind)) {
@@ -51,7 +60,7 @@ impl Oracle for Liveness {
         }
         for read in &ending.end.reads {
             findings.fact();
-            if let Some(error) = &read.error {
+            if let Some(error) = read.error.as_ref().filter(|_| !self.excused.contains(&read.partition)) {
                 let summary = format!("{} cannot be read to its end: {error}", read.partition);
                 findings.raise(Charge::late(ending.end, Some(read.partition), "unreadable", summary));
             }
@@ -88,7 +97,11 @@ fn unhealthy(world: &World, context: &Context, fold: &PartitionFold) -> Option<(
         let what = format!("is led by broker {} in epoch {}, which does not know it", decision.leader, decision.epoch);
         return Some(("leader-unaware", what));
     }
-    let alive = |id: &i32| world.broker(*id).is_some_and(|node| node.alive);
+    let healed = |id: i32| {
+        let Some(core) = &context.core else { return true };
+        world.broker_name(id).is_some_and(|name| core.contains(&name))
+    };
+    let alive = |id: &i32| healed(*id) && world.broker(*id).is_some_and(|node| node.alive);
     let live = BrokerList::new(fold.assigned.iter().filter(alive));
     let full = if world.reassigned {
         let wanted = context.topics.get(&fold.partition.topic).map_or(1, |facts| facts.replication);
@@ -100,6 +113,17 @@ fn unhealthy(world: &World, context: &Context, fold: &PartitionFold) -> Option<(
 }
 
 impl Liveness {
+    /// Whether `partition` provably cannot recover; the proof is kept for the report.
+    fn excuses(&mut self, world: &World, context: &Context, partition: Partition, findings: &mut Findings) -> bool {
+        let (Some(core), Some(fold)) = (&context.core, world.partition(partition)) else { return false };
+        let min_insync = min_insync(context, fold);
+        let Some(proof) = excuse(world, core, self.controller, min_insync, fold) else { return false };
+        if self.excused.insert(partition) {
+            findings.ledger.excused.push(format!("{partition} cannot recover: {proof}"));
+        }
+        true
+    }
+
     fn pass_deadline(&mut self, world: &World, context: &Context, event: &Event, findings: &mut Findings) {
         self.deadline_passed = true;
         for partition in promised(world, context) {
@@ -108,7 +132,11 @@ impl Liveness {
                 None => Some(("leaderless", "was never created".to_owned())),
                 Some(fold) => unhealthy(world, context, fold),
             };
-            if let Some((kind, what)) = wrong.filter(|_| !self.recovered.contains(&partition)) {
+            let wrong = wrong.filter(|_| !self.recovered.contains(&partition));
+            if wrong.is_some() && self.excuses(world, context, partition, findings) {
+                continue;
+            }
+            if let Some((kind, what)) = wrong {
                 let seconds = context.bounds.liveness() / 1_000_000_000;
                 let summary = format!("{partition} {what}, {seconds} s after everything was healed");
                 findings.raise(Charge::at(event, Some(partition), kind, summary));
@@ -133,27 +161,41 @@ impl Liveness {
         if !self.deadline_passed {
             self.pass_deadline(world, context, event, findings);
         } else {
-            for partition in promised(world, context).iter().filter(|p| self.recovered.contains(*p)) {
-                let fold = world.partition(*partition);
-                if let Some((kind, what)) = fold.and_then(|fold| unhealthy(world, context, fold)) {
+            for partition in promised(world, context) {
+                let fold = world.partition(partition).filter(|_| self.recovered.contains(&partition));
+                if let Some((kind, what)) = fold.and_then(|fold| unhealthy(world, context, fold))
+                    && !self.excuses(world, context, partition, findings)
+                {
                     let summary = format!("{partition} recovered, but at the end it {what}");
-                    findings.raise(Charge::at(event, Some(*partition), format!("relapsed/{kind}"), summary));
+                    findings.raise(Charge::at(event, Some(partition), format!("relapsed/{kind}"), summary));
                 }
             }
         }
-        check_outcomes(records, event, findings);
+        // What waits on a partition that cannot recover is excused with it.
+        for (_, fold) in world.current() {
+            let starved = context.core.as_ref().and_then(|core| starved(world, core, min_insync(context, fold), fold));
+            if starved.is_some() || unhealthy(world, context, fold).is_some() {
+                self.excuses(world, context, fold.partition, findings);
+            }
+        }
+        check_outcomes(records, event, &self.excused, findings);
         for (reader, topics) in readers(context) {
-            check_lag(world, records, event, reader, &topics, findings);
+            check_lag(world, records, event, reader, &topics, &self.excused, findings);
         }
     }
 }
 
-fn check_outcomes(records: &Records, event: &Event, findings: &mut Findings) {
+fn min_insync(context: &Context, fold: &PartitionFold) -> i32 {
+    context.topics.get(&fold.partition.topic).map_or(1, |facts| facts.min_insync)
+}
+
+fn check_outcomes(records: &Records, event: &Event, excused: &BTreeSet<Partition>, findings: &mut Findings) {
     for (name, sender) in &records.senders {
         let mut left: Vec<(u64, &Record)> = Vec::new();
         for (sequence, record) in sender.records.iter().filter(|(_, record)| record.outcome != Outcome::Unsent) {
             findings.fact();
-            if record.outcome == Outcome::Pending && record.sent > sender.died {
+            let excused = excused.contains(&records.partition(record.partition));
+            if record.outcome == Outcome::Pending && record.sent > sender.died && !excused {
                 left.push((sequence, record));
             }
         }
@@ -189,11 +231,15 @@ fn check_lag(
     event: &Event,
     members: Vec<Name>,
     topics: &[Name],
+    excused: &BTreeSet<Partition>,
     findings: &mut Findings,
 ) {
     let alive = |name: &&Name| world.node(**name).is_none_or(|node| node.alive);
     let Some(spokesman) = members.iter().find(alive) else { return };
     for (_, fold) in world.current().filter(|(_, fold)| topics.contains(&fold.partition.topic)) {
+        if excused.contains(&fold.partition) {
+            continue;
+        }
         let Some(leader) = fold.leader() else { continue };
         findings.fact();
         let place = records.partitions.get_index_of(&fold.partition).map(|place| place as u32);
@@ -261,6 +307,25 @@ mod tests {
     fn being_in_trouble_again_at_the_very_bound_is_not_being_late() {
         let mut story = story();
         story.settle().wait(29).isr(1, &[1, 2]).wait(2).isr(1, &[1, 2, 3]).verify().quiet();
+    }
+
+    #[test]
+    fn only_the_live_core_must_recover() {
+        let mut story = story();
+        story.core(&["broker-1", "broker-2"]).isr(1, &[1, 2]).settle().wait(31).verify().quiet();
+        story = self::story();
+        story.core(&["broker-1", "broker-3"]).isr(1, &[1, 2]).settle().wait(31).verify().fires(&["isr-incomplete"]);
+    }
+
+    #[test]
+    fn a_core_is_excused_by_proof_alone() {
+        // Broker 1 is outside, in touch with ZooKeeper, and leads or controls: nobody deposes it.
+        let mut story = story();
+        story.core(&["broker-2", "broker-3"]).isr(1, &[1]).settle().wait(31).verify().quiet();
+        // Without a session it would be deposed, so nothing holds the core up.
+        story = self::story();
+        story.core(&["broker-2", "broker-3"]).isr(2, &[2, 3]).controller(2, 2).elect(2, &[2]).crash(1);
+        story.settle().wait(31).verify().fires(&["isr-incomplete"]);
     }
 
     #[test]

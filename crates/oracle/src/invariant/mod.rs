@@ -3,6 +3,7 @@
 pub(crate) mod committed_durability;
 pub(crate) mod control_fencing;
 pub(crate) mod ensemble;
+mod excuse;
 pub(crate) mod high_watermark;
 pub(crate) mod idempotence;
 pub(crate) mod isr_safety;

@@ -81,6 +81,12 @@ impl Story {
         (findings, judge.report()[0].facts)
     }
 
+    /// Settle heals these machines alone.
+    pub fn core(&mut self, nodes: &[&str]) -> &mut Story {
+        self.context.core = Some(nodes.iter().map(|node| Name::new(node)).collect());
+        self
+    }
+
     /// The oracle finds exactly these kinds of violation, in this order.
     #[track_caller]
     pub fn fires(&mut self, kinds: &[&str]) -> &mut Story {

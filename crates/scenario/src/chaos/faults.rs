@@ -1,5 +1,7 @@
 //! One drawn fault: whom it hits, how hard, how long.
 
+use std::collections::BTreeMap;
+
 use crate::random::Stream;
 use crate::{
     Chaos, Condition, Direction, Duration, Fault, FaultKind, Keep, Latency, Plan, Ratio, Selector, Trigger, Until,
@@ -17,13 +19,17 @@ pub(super) struct Drawing<'a> {
     id: String,
     /// Fault atlas: without `unrestricted`, only this broker's disk is ever harmed, so that a good copy survives.
     unlucky: Selector,
+    /// Whether all machines may lose power at once: not where one of the copies may be destroyed.
+    correlated: bool,
 }
 
 impl<'a> Drawing<'a> {
-    pub(super) fn new(chaos: &'a Chaos, plan: &Plan) -> Drawing<'a> {
+    pub(super) fn new(chaos: &'a Chaos, plan: &Plan, kinds: &BTreeMap<&'static str, u32>) -> Drawing<'a> {
+        let destroys = ["replace-disk", "bit-rot"].iter().any(|kind| kinds.contains_key(kind));
+        let correlated = chaos.correlated && (chaos.unrestricted || !destroys);
         let mut stream = Stream::new(plan.seed, "chaos/atlas");
         let unlucky = Selector::Node(format!("broker-{}", stream.between(1, u64::from(plan.cluster.brokers))));
-        Drawing { chaos, seed: plan.seed, stream, id: String::new(), unlucky }
+        Drawing { chaos, seed: plan.seed, stream, id: String::new(), unlucky, correlated }
     }
 
     /// The next fault has its own stream: deleting another leaves its draws alone.
@@ -119,7 +125,7 @@ impl<'a> Drawing<'a> {
             "crash" => FaultKind::Crash { node: self.machine(plan), down: lasts },
             "power-loss" => {
                 let keep = *self.stream.pick(&[Keep::Random, Keep::Random, Keep::None, Keep::All]);
-                let together = self.chaos.correlated && self.stream.one_in(4);
+                let together = self.correlated && self.stream.one_in(4);
                 let node = if together { self.everyone() } else { self.machine(plan) };
                 FaultKind::PowerLoss { node, down: lasts, keep }
             }

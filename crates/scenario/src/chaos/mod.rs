@@ -10,7 +10,7 @@ mod settings;
 use std::collections::BTreeMap;
 
 use crate::random::Stream;
-use crate::{BUGGIFY, Chaos, Distribution, Duration, Plan, Trigger};
+use crate::{BUGGIFY, Chaos, Core, Distribution, Duration, Plan, Trigger};
 use faults::Drawing;
 
 pub(crate) use settings::{check_range, draw_settings, extremes};
@@ -62,7 +62,7 @@ pub(crate) fn draw_faults(chaos: &Chaos, plan: &mut Plan) {
         plan.buggify = draw_marks(plan.seed);
     }
     let mut times = Stream::new(plan.seed, "chaos/times");
-    let mut drawing = Drawing::new(chaos, plan);
+    let mut drawing = Drawing::new(chaos, plan, &weights);
     // A seed's faults come thick or thin.
     let stretch = *times.pick(&[1_u64, 2, 4, 8]);
     let mut at = Duration::ZERO;
@@ -84,6 +84,23 @@ pub(crate) fn draw_faults(chaos: &Chaos, plan: &mut Plan) {
             plan.faults.push(fault);
         }
     }
+}
+
+/// Names the machines of a random live core: a bare quorum of the ensemble, and a bare majority of the brokers.
+pub(crate) fn draw_core(plan: &mut Plan) {
+    if plan.core != Core::Random {
+        return;
+    }
+    let mut stream = Stream::new(plan.seed, "chaos/core");
+    let mut names = Vec::new();
+    for group in ["brokers", "zookeepers"] {
+        let mut left = plan.group(group).unwrap_or_default();
+        for _ in 0..left.len() / 2 + 1 {
+            names.push(left.remove(stream.below(left.len() as u64) as usize));
+        }
+    }
+    names.sort();
+    plan.core = Core::Nodes(names);
 }
 
 /// The buggify marks of this seed: half of all seeds have none, the others each with a probability of a quarter.

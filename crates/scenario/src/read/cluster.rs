@@ -10,7 +10,7 @@ use crate::report::Span;
 use crate::settings::Scope;
 use crate::table::{Placed, Table};
 use crate::{
-    BrokerOverride, Cluster, Config, Disk, Duration, FLAWS, Latency, Network, Phases, Problem, Ratio, Topic, flaw,
+    BrokerOverride, Cluster, Config, Core, Disk, Duration, FLAWS, Latency, Network, Phases, Problem, Ratio, Topic, flaw,
 };
 
 /// More nodes than this is a typing error.
@@ -188,19 +188,52 @@ pub(crate) fn disk(reader: &mut Reader, root: &mut Table<'_>) -> Disk {
     disk
 }
 
-pub(crate) fn phases(reader: &mut Reader, root: &mut Table<'_>) -> Phases {
+pub(crate) fn phases(reader: &mut Reader, root: &mut Table<'_>, cluster: &Cluster) -> (Phases, Core) {
     let seconds = Duration::from_secs;
     let mut phases = Phases { warmup: seconds(10), chaos: seconds(60), settle: seconds(60) };
+    let mut core = Core::All;
     if let Some(mut table) = root.table("phases", &mut reader.report) {
-        for (key, phase) in
-            [("warmup", &mut phases.warmup), ("chaos", &mut phases.chaos), ("settle", &mut phases.settle)]
-        {
+        for (key, phase) in [("warmup", &mut phases.warmup), ("chaos", &mut phases.chaos)] {
             *phase = table.optional(key, &mut reader.report).unwrap_or(*phase);
             bounded(reader, table.place(key), key, *phase);
         }
+        let whole = table.entry("settle").is_some_and(|entry| entry.item.entries().is_some());
+        if !whole {
+            phases.settle = table.optional("settle", &mut reader.report).unwrap_or(phases.settle);
+            bounded(reader, table.place("settle"), "settle", phases.settle);
+        } else if let Some(mut settle) = table.table("settle", &mut reader.report) {
+            phases.settle = settle.required("for", &mut reader.report).unwrap_or(phases.settle);
+            bounded(reader, settle.place("for"), "settle", phases.settle);
+            core = live_core(reader, &mut settle, cluster);
+            settle.finish(&mut reader.report);
+        }
         table.finish(&mut reader.report);
     }
-    phases
+    (phases, core)
+}
+
+/// `core`: `"random"`, or the machines by name.
+fn live_core(reader: &mut Reader, settle: &mut Table<'_>, cluster: &Cluster) -> Core {
+    let place = settle.place("core");
+    let Some(entry) = settle.entry("core") else { return Core::All };
+    if entry.item.text().is_some_and(|text| text == "random") {
+        settle.optional::<String>("core", &mut reader.report);
+        return Core::Random;
+    }
+    let names = settle.optional::<Vec<String>>("core", &mut reader.report).unwrap_or_default();
+    let machines = |stem: &str, count: u32| (1..=count).map(|id| format!("{stem}-{id}")).collect::<Vec<_>>();
+    let ensemble = machines("zk", cluster.zookeepers);
+    let known = [machines("broker", cluster.brokers), ensemble.clone()].concat();
+    for name in names.iter().filter(|name| !known.contains(name)) {
+        reader.report.error(place, unknown("machine", name, known.iter().map(String::as_str)));
+    }
+    let members = ensemble.iter().filter(|member| names.contains(member)).count();
+    let quorum = ensemble.len() / 2 + 1;
+    if members < quorum {
+        let message = format!("the core has {members} ensemble members, and a quorum is {quorum}");
+        reader.report.error(place, Problem::with_help(message, "without a quorum nothing could converge"));
+    }
+    Core::Nodes(names)
 }
 
 /// Simulated years are a typing error, and times must add up without overflow.

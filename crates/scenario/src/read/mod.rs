@@ -154,7 +154,7 @@ fn root(reader: &mut Reader, document: &Item) -> Option<Scenario> {
     let processors = clients::processors(reader, &mut table);
     let network = cluster::network(reader, &mut table);
     let disk = cluster::disk(reader, &mut table);
-    let phases = cluster::phases(reader, &mut table);
+    let (phases, core) = cluster::phases(reader, &mut table, &cluster);
     let faults = faults::faults(reader, &mut table, &phases);
     let reseeds = faults::reseeds(reader, &mut table, &phases);
     let chaos = faults::chaos(reader, &mut table, seed.is_some());
@@ -180,6 +180,7 @@ fn root(reader: &mut Reader, document: &Item) -> Option<Scenario> {
         network,
         disk,
         phases,
+        core,
         faults,
         reseeds,
         notes,

@@ -15,22 +15,12 @@ impl Injector {
             | FaultKind::PowerLoss { .. }
             | FaultKind::ReplaceDisk { .. }
             | FaultKind::Pause { .. } => self.stop(&fault.kind, begun, first),
-            FaultKind::Partition { direction, .. } => {
-                world.cut(begun, &links(first, second, *direction));
-                Healing::Links
+            FaultKind::Partition { direction, .. }
+            | FaultKind::SlowLink { direction, .. }
+            | FaultKind::LossyLink { direction, .. } => {
+                self.harm_links(&fault.kind, begun, links(first, second, *direction))
             }
-            FaultKind::Isolate { .. } => {
-                world.cut(begun, &links(first, second, Direction::Both));
-                Healing::Links
-            }
-            FaultKind::SlowLink { latency, direction, .. } => {
-                world.slow(begun, &links(first, second, *direction), crate::nodes::latency(latency));
-                Healing::Links
-            }
-            FaultKind::LossyLink { loss, direction, .. } => {
-                world.lossy(begun, &links(first, second, *direction), loss.0);
-                Healing::Links
-            }
+            FaultKind::Isolate { .. } => self.harm_links(&fault.kind, begun, links(first, second, Direction::Both)),
             FaultKind::Flap { direction, down, up, .. } => {
                 self.flap(place, begun, links(first, second, *direction), (*down, *up))
             }
@@ -110,6 +100,16 @@ impl Injector {
             }
         }
         Healing::Start(hit)
+    }
+
+    pub(super) fn harm_links(&self, kind: &FaultKind, begun: EventId, links: Vec<(Name, Name)>) -> Healing {
+        let world = &self.0.world;
+        match kind {
+            FaultKind::SlowLink { latency, .. } => world.slow(begun, &links, crate::nodes::latency(latency)),
+            FaultKind::LossyLink { loss, .. } => world.lossy(begun, &links, loss.0),
+            _ => world.cut(begun, &links),
+        }
+        Healing::Links(links)
     }
 
     fn harm_disks(&self, kind: &FaultKind, begun: EventId, nodes: &[Name]) -> Healing {

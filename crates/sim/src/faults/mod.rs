@@ -1,12 +1,13 @@
 //! The injector: brings a plan's faults over the world, and heals them.
 
 mod apply;
+mod core;
 mod limit;
 mod steps;
 mod target;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use host::sim::World;
@@ -16,13 +17,14 @@ use trace::{EventId, EventKind, Name};
 use crate::judge::Judge;
 
 /// What must be done to heal a fault.
+#[derive(Clone)]
 enum Healing {
     /// Let these nodes go on.
     Resume(Vec<Name>),
     /// Start these nodes again, unless another fault holds them down.
     Start(Vec<Name>),
-    /// Take the overlay off the network.
-    Links,
+    /// Take the overlay off these links.
+    Links(Vec<(Name, Name)>),
     /// Take the overlay off these nodes' disks, and start those whose process gave up.
     Disks(Vec<Name>),
     /// Let these nodes' clocks run true again.
@@ -59,13 +61,16 @@ struct Inner {
     judge: Judge,
     active: RefCell<BTreeMap<usize, Active>>,
     effects: RefCell<Vec<Effect>>,
+    /// Faults that settle made permanent.
+    permanent: RefCell<BTreeSet<usize>>,
 }
 
 impl Injector {
     /// An injector of the plan's faults; nothing happens before [`Injector::start`].
     pub fn new(world: World, plan: Rc<Plan>, judge: Judge) -> Injector {
         let effects = RefCell::new(vec![Effect::NeverFired; plan.faults.len()]);
-        Injector(Rc::new(Inner { world, plan, judge, active: RefCell::default(), effects }))
+        let (active, permanent) = (RefCell::default(), RefCell::default());
+        Injector(Rc::new(Inner { world, plan, judge, active, effects, permanent }))
     }
 
     /// Chaos begins now, at the event `chaos`: faults wait for their time or their condition.
@@ -125,6 +130,9 @@ impl Injector {
         let injector = self.clone();
         self.0.world.spawn(async move {
             injector.outlast(&injector.0.plan.faults[place]).await;
+            if injector.0.permanent.borrow().contains(&place) {
+                return;
+            }
             injector.unswizzle(place).await;
             injector.heal(place);
         });
@@ -143,20 +151,6 @@ impl Injector {
         match fault.kind.lasts() {
             Some(lasts) => self.0.world.sleep(lasts.nanos()).await,
             None => std::future::pending().await,
-        }
-    }
-
-    /// Settle begins: whatever is still broken is healed, and every machine runs.
-    pub fn heal_all(&self) {
-        let active: Vec<usize> = self.0.active.borrow().keys().copied().collect();
-        for place in active {
-            self.heal(place);
-        }
-        // A process may have ended by itself after its fault was healed; a machine's init system would start it again.
-        for group in ["zookeepers", "brokers"] {
-            for node in self.0.plan.group(group).unwrap_or_default() {
-                self.start_node(Name::new(&node), EventId::ROOT);
-            }
         }
     }
 
@@ -202,7 +196,7 @@ impl Injector {
                     world.resume(node, ended);
                 }
             }
-            Healing::Links => world.heal(active.begun),
+            Healing::Links(_) => world.heal(active.begun),
             Healing::Disks(nodes) => {
                 world.heal(active.begun);
                 nodes.into_iter().for_each(|node| self.start_node(node, ended));
@@ -225,7 +219,7 @@ impl Injector {
                 Effect::Nothing("the node was down already".into())
             }
             Healing::Start(_) | Healing::Resume(_) | Healing::Clocks(_) => Effect::Hit,
-            Healing::Links => links(hit(&[active.begun])),
+            Healing::Links(_) => links(hit(&[active.begun])),
             Healing::Steps(cuts) => links(hit(&cuts.all())),
             Healing::Disks(nodes) if nodes.iter().all(|node| world.disk_hit(active.begun, *node) == 0) => {
                 Effect::Nothing("nobody used the disk while it lasted".into())
