@@ -3,12 +3,14 @@
 // Tests look at files and start processes; they are no part of the simulated world.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod buggify;
 mod catalogues;
 mod causes;
 mod command_line;
 mod determinism;
 mod faults;
 mod hostile_traces;
+mod live_core;
 mod scenarios;
 mod support;
 mod sweeps;

@@ -130,3 +130,47 @@ fn drawn_targets_are_nodes_or_roles() {
         }
     }
 }
+
+#[test]
+fn half_of_all_seeds_switch_buggify_marks_on_each_with_a_quarter() {
+    let plans = plans("kinds = \"1\"", 400);
+    let marked = plans.iter().filter(|plan| !plan.buggify.is_empty()).count();
+    assert!((150..=230).contains(&marked), "{marked} of 400 seeds");
+    let marks: usize = plans.iter().map(|plan| plan.buggify.len()).sum();
+    let most = 200 * odradek_scenario::BUGGIFY.len();
+    assert!((most / 5..=most / 3).contains(&marks), "{marks} of {most}");
+    assert!(self::plans("buggify = false", 60).iter().all(|plan| plan.buggify.is_empty()));
+}
+
+#[test]
+fn all_machines_lose_power_at_once_only_on_request_and_never_where_a_disk_is_replaced() {
+    let together = |chaos: &str| {
+        let plans = plans(chaos, 200);
+        let all = |plan: &Plan| {
+            plan.faults.iter().any(|fault| {
+                matches!(&fault.kind, FaultKind::PowerLoss { node: Selector::Group(_), .. }) && fault.max_down.is_none()
+            })
+        };
+        plans.iter().filter(|plan| all(plan)).count()
+    };
+    assert!(together("weights = { power-loss = 1 }\ncorrelated = true\nmax_down = { brokers = 1 }") > 100);
+    assert_eq!(together("weights = { power-loss = 1 }"), 0);
+    assert_eq!(together("kinds = \"2\"\nweights = { power-loss = 1, replace-disk = 1 }\ncorrelated = true"), 0);
+}
+
+#[test]
+fn a_random_core_is_a_bare_quorum_that_the_plan_names() {
+    let text = template("t").replace("settle = \"30s\"", "settle = { for = \"30s\", core = \"random\" }");
+    assert!(text.contains("core"), "the template has a settle phase to change");
+    let scenario = Scenario::parse("t.toml", &text).unwrap_or_else(|error| panic!("{error}"));
+    let mut cores = BTreeSet::new();
+    for seed in 0..40 {
+        let plan = scenario.resolve(seed, None).unwrap();
+        let odradek_scenario::Core::Nodes(names) = &plan.core else { panic!("{:?}", plan.core) };
+        assert_eq!(names.iter().filter(|name| name.starts_with("zk-")).count(), 2);
+        assert_eq!(names.iter().filter(|name| name.starts_with("broker-")).count(), 2);
+        assert_eq!(Plan::parse("plan.toml", &plan.to_toml()).unwrap(), plan);
+        cores.insert(names.clone());
+    }
+    assert!(cores.len() > 5, "{cores:?}");
+}

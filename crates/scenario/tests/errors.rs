@@ -73,6 +73,20 @@ fn brief(diagnostic: &odradek_scenario::Diagnostic) -> String {
 }
 
 #[test]
+fn a_core_without_a_quorum_and_unknown_marks_are_refused() {
+    for (old, new, words) in [
+        ("settle = \"30s\"", "settle = { for = \"30s\", core = [\"zk-1\", \"broker-1\"] }", "a quorum is 2"),
+        ("settle = \"30s\"", "settle = { for = \"30s\", core = [\"zk-1\", \"zk-2\", \"zk-9\"] }", "zk-9"),
+        ("settle = \"30s\"", "settle = { core = \"random\" }", "for"),
+        ("intent =", "buggify = [\"broker/no-such\"]\nintent =", "broker/no-such"),
+    ] {
+        assert_eq!(GOOD.matches(old).count(), 1);
+        let error = errors(&GOOD.replace(old, new)).to_string();
+        assert!(error.contains(words), "{error}");
+    }
+}
+
+#[test]
 fn the_good_scenario_is_good() {
     Scenario::parse("f.toml", GOOD).unwrap_or_else(|error| panic!("{error}"));
 }
