@@ -133,6 +133,7 @@ settings! {
         replica_fetch_response_max_bytes: i64 = 10 << 20, "replica.fetch.response.max.bytes";
         replica_socket_timeout_ms: i64 = 30_000, "replica.socket.timeout.ms";
         replica_high_watermark_checkpoint_interval_ms: i64 = 5_000, "replica.high.watermark.checkpoint.interval.ms";
+        inter_broker_protocol_version: String = "2.6".to_owned(), "inter.broker.protocol.version";
         min_insync_replicas: i64 = 1, "min.insync.replicas";
         default_replication_factor: i64 = 1, "default.replication.factor";
         num_partitions: i64 = 1, "num.partitions";
@@ -247,6 +248,12 @@ impl Settings {
     /// `replica.lag.time.max.ms`.
     pub fn replica_lag_time_max(&self) -> Duration {
         milliseconds(self.replica_lag_time_max_ms)
+    }
+
+    /// Whether followers learn from Fetch where their log leaves the leader's (KIP-595), which brokers speak from version
+    /// 2.7 of their protocol on; before, they ask by OffsetForLeaderEpoch.
+    pub fn truncates_on_fetch(&self) -> bool {
+        self.inter_broker_protocol_version != "2.6"
     }
 
     /// What topics inherit.

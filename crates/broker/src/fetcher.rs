@@ -1,7 +1,8 @@
 //! Followers fetch from their leaders: one loop for each broker that leads partitions this one follows.
 //!
 //! A partition first finds where its log agrees with the leader's (OffsetForLeaderEpoch, KIP-101 and KIP-279) and cuts
-//! what does not; then it fetches. Whatever an answer says counts only while the replica still follows this leader in
+//! what does not; then it fetches. From version 2.7 of the protocol between brokers on it fetches at once, names the epoch
+//! of its last record, and is told with the answer where the logs part (KIP-595). Whatever an answer says counts only while the replica still follows this leader in
 //! the epoch the request was sent in (KAFKA-7786).
 
 use std::cell::RefCell;
@@ -24,6 +25,7 @@ use wire::kafka::{BrokerId, ErrorCode, Response};
 use crate::apis::list_offsets::{EARLIEST, LATEST};
 use crate::broker::Broker;
 use crate::config::milliseconds;
+use crate::flaws::Flaw;
 use crate::replica::{Start, start_following, truncation};
 use crate::replica_manager::Replica;
 use crate::rpc::Rpc;
@@ -31,11 +33,23 @@ use crate::util::topic_name;
 
 /// How far a followed partition is with its leader.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Stage {
+pub enum Stage {
     /// It must find out where its log agrees with the leader's.
     Truncating,
     /// It fetches.
     Fetching,
+}
+
+impl Stage {
+    /// Where a replica begins that follows this broker now, given whether it followed the same one before.
+    pub fn first(broker: &Broker, replica: &Replica, same_leader: bool) -> Stage {
+        if same_leader && broker.flaws.has(Flaw::SameLeaderSkipTruncate) {
+            return Stage::Fetching;
+        }
+        // Without an epoch to name, the log can only be cut at the high watermark.
+        let told_by_fetch = broker.settings.truncates_on_fetch() && replica.latest_epoch().is_some();
+        if told_by_fetch { Stage::Fetching } else { Stage::Truncating }
+    }
 }
 
 struct Followed {
@@ -75,7 +89,15 @@ impl Fetchers {
     }
 
     /// Begins to follow `leader` at `address`, in the epoch the replica has now.
-    pub fn add(&self, broker: &Rc<Broker>, leader: i32, address: Address, replica: Rc<Replica>, cause: EventId) {
+    pub fn add(
+        &self,
+        broker: &Rc<Broker>,
+        leader: i32,
+        address: Address,
+        replica: Rc<Replica>,
+        stage: Stage,
+        cause: EventId,
+    ) {
         let mut by_leader = self.by_leader.borrow_mut();
         if by_leader.get(&leader).is_some_and(|fetcher| fetcher.address != address) {
             let moved = by_leader.remove(&leader).expect("just found");
@@ -87,7 +109,7 @@ impl Fetchers {
         let fetcher = by_leader.entry(leader).or_insert_with(|| start(broker, leader, address));
         let followed = Followed {
             leader_epoch: replica.leader_epoch(),
-            stage: Stage::Truncating,
+            stage,
             ready: Time::ZERO,
             replica: replica.clone(),
         };
@@ -166,6 +188,19 @@ impl Loop {
         followed.is_some_and(|it| it.leader_epoch == *epoch) && replica.follows(self.leader, *epoch)
     }
 
+    /// Whether an answer to OffsetForLeaderEpoch is still to be obeyed.
+    fn obeys(&self, asked: &Asked) -> bool {
+        // Fetchers are kept from epoch to epoch: the partition may be back, in another one.
+        let back = self.broker.flaws.has(Flaw::StaleEpochResponse)
+            && self.shared.borrow().partitions.contains_key(&asked.0.partition);
+        back || self.current(asked)
+    }
+
+    /// The leader epoch that a request in this epoch names.
+    fn named(&self, epoch: i32) -> i32 {
+        if self.broker.flaws.has(Flaw::UnfencedFetch) { -1 } else { epoch }
+    }
+
     fn update(&self, asked: &Asked, change: impl FnOnce(&mut Followed)) {
         if self.current(asked) {
             change(self.shared.borrow_mut().partitions.get_mut(&asked.0.partition).expect("it is current"));
@@ -205,8 +240,7 @@ impl Loop {
         let mut questions = Vec::new();
         for asked in truncating {
             let replica = &asked.0;
-            let latest = replica.state.borrow().log.latest_epoch();
-            match start_following(latest, replica.high_watermark(), self.broker.flaws) {
+            match start_following(replica.latest_epoch(), replica.high_watermark(), self.broker.flaws) {
                 Start::AskEpochEnd(epoch) => questions.push((asked, epoch)),
                 Start::TruncateTo(offset) => self.cut(&asked, offset, true, replica.became.get()).await,
             }
@@ -215,7 +249,7 @@ impl Loop {
             return;
         }
         let all: Vec<Asked> = questions.iter().map(|(asked, _)| asked.clone()).collect();
-        let request = epoch_ends_request(self.broker.id, &questions);
+        let request = epoch_ends_request(self.broker.id, &questions, |epoch| self.named(epoch));
         let Some((Response::OffsetForLeaderEpoch(response), cause)) = self.call(request, &all).await else { return };
         self.broker.host.dawdle("broker/truncates-late", Duration::from_secs(1), cause).await;
         let answers: BTreeMap<(&str, i32), _> = response
@@ -244,18 +278,22 @@ impl Loop {
             let end = replica.epoch_end(epoch);
             (end.epoch, end.end_offset)
         };
-        let step = truncation(leaders, replica.log_end(), replica.high_watermark(), own_end);
+        let mut step = truncation(leaders, replica.log_end(), replica.high_watermark(), own_end);
+        if self.broker.flaws.has(Flaw::HwTruncationDivergence) {
+            step.to = step.to.max(replica.high_watermark());
+        }
         self.cut(asked, step.to, step.complete, cause).await;
     }
 
     async fn cut(&self, asked: &Asked, to: i64, complete: bool, cause: EventId) {
-        if !self.current(asked) {
+        if !self.obeys(asked) {
             return;
         }
         if self.broker.replicas.truncate(&asked.0, to, cause).await.is_err() {
             return self.broker.replicas.halt(cause);
         }
-        let stage = if complete { Stage::Fetching } else { Stage::Truncating };
+        let fetches = complete || self.broker.settings.truncates_on_fetch();
+        let stage = if fetches { Stage::Fetching } else { Stage::Truncating };
         self.update(asked, |it| it.stage = stage);
     }
 
@@ -294,9 +332,11 @@ impl Loop {
         let bytes = |value: i64| i32::try_from(value).unwrap_or(i32::MAX);
         let partition = |(replica, epoch): &Asked| {
             let log_start = replica.state.borrow().log.start_offset();
+            let last_epoch = if settings.truncates_on_fetch() { replica.latest_epoch() } else { None };
             FetchPartition::default()
                 .with_partition(replica.partition.index)
-                .with_current_leader_epoch(*epoch)
+                .with_current_leader_epoch(self.named(*epoch))
+                .with_last_fetched_epoch(last_epoch.unwrap_or(-1))
                 .with_fetch_offset(replica.log_end())
                 .with_log_start_offset(log_start)
                 .with_partition_max_bytes(bytes(settings.replica_fetch_max_bytes))
@@ -324,6 +364,9 @@ impl Loop {
         match ErrorCode::from_code(data.error_code) {
             ErrorCode::None if data.diverging_epoch.epoch >= 0 => {
                 let diverging = &data.diverging_epoch;
+                if self.broker.flaws.has(Flaw::HwBeforeTruncate) {
+                    asked.0.learn_high_watermark(&self.broker.host, data.high_watermark, cause);
+                }
                 self.agree(asked, (diverging.epoch, diverging.end_offset), cause).await;
             }
             ErrorCode::None => self.append(asked, data, cause).await,
@@ -373,7 +416,7 @@ impl Loop {
         let Partition { topic, index } = asked.0.partition;
         let partition = ListOffsetsPartition::default()
             .with_partition_index(index)
-            .with_current_leader_epoch(asked.1)
+            .with_current_leader_epoch(self.named(asked.1))
             .with_timestamp(timestamp);
         let request = ListOffsetsRequest::default().with_replica_id(BrokerId(self.broker.id)).with_topics(vec![
             ListOffsetsTopic::default().with_name(topic_name(topic.as_str())).with_partitions(vec![partition]),
@@ -391,11 +434,15 @@ impl Loop {
     }
 }
 
-fn epoch_ends_request(id: i32, questions: &[(Asked, i32)]) -> OffsetForLeaderEpochRequest {
+fn epoch_ends_request(
+    id: i32,
+    questions: &[(Asked, i32)],
+    named: impl Fn(i32) -> i32,
+) -> OffsetForLeaderEpochRequest {
     let partition = |((replica, current), epoch): &(Asked, i32)| {
         let partition = OffsetForLeaderPartition::default()
             .with_partition(replica.partition.index)
-            .with_current_leader_epoch(*current)
+            .with_current_leader_epoch(named(*current))
             .with_leader_epoch(*epoch);
         (replica.partition.topic, partition)
     };

@@ -8,9 +8,36 @@ pub enum Flaw {
     /// A new follower truncates to its own high watermark, which lags the leader's by a fetch round trip, instead of
     /// asking the leader where its epoch ended (KIP-101, KAFKA-1211). Loses committed records.
     HwTruncationLoss,
+    /// A follower takes its own high watermark for a bound below which nothing needs to be cut, although the replica that
+    /// leads now may have lost those records in a power loss (KIP-101, its second scenario). Logs diverge.
+    HwTruncationDivergence,
     /// The answer to OffsetForLeaderEpoch carries an end offset but not the epoch it belongs to, so a follower whose
     /// epoch the leader never knew keeps records the leader does not have (KIP-279, KAFKA-6361). Logs diverge.
     FastFailoverDivergence,
+    /// A follower whose leader is the same broker as before goes on fetching in the new epoch, and does not ask where its
+    /// log leaves the leader's: it may have missed an epoch in between (KAFKA-7164). Logs diverge.
+    SameLeaderSkipTruncate,
+    /// A leader notes its epoch at its first append, not at its election, so it cannot tell where an older epoch ended that
+    /// it never saw: its follower falls back to its high watermark (KAFKA-7415). Loses committed records.
+    EpochNotCachedOnElection,
+    /// A follower's Fetch, ListOffsets and OffsetForLeaderEpoch carry no leader epoch, so a replica that missed elections
+    /// is not fenced (KIP-320, KAFKA-6880, KAFKA-7395). Logs diverge.
+    UnfencedFetch,
+    /// An answer to OffsetForLeaderEpoch is applied although the epoch it was asked in is over (KAFKA-7786). An in-sync
+    /// replica cuts committed records.
+    StaleEpochResponse,
+    /// A follower joins the ISR as soon as it has all below the leader's high watermark, which in a new leader lags what is
+    /// committed (KAFKA-7128). A replica without committed records may be elected.
+    IsrJoinBeforeEpochStart,
+    /// A new leader answers ListOffsets with its high watermark although that still lags its predecessor's (KIP-207,
+    /// KAFKA-2334). The end of a partition goes back.
+    HwBackwardListOffsets,
+    /// A former leader takes over the leader's high watermark before it cuts what diverges (KAFKA-14704): records that
+    /// nobody committed count as committed for a moment.
+    HwBeforeTruncate,
+    /// A leader credits a follower with the offset it fetches from although it just found that the follower's log diverges
+    /// there (KAFKA-13141). A replica without committed records joins the ISR.
+    DivergingFetchCounts,
     /// A leader writes its ISR without comparing the znode's version, and so over what the controller decided
     /// meanwhile (the bug that conditional ISR writes prevent; see KIP-497, KAFKA-8836).
     IsrBlindWrite,
@@ -20,14 +47,36 @@ pub enum Flaw {
 
 impl Flaw {
     /// All flaws.
-    pub const ALL: &[Flaw] =
-        &[Flaw::HwTruncationLoss, Flaw::FastFailoverDivergence, Flaw::IsrBlindWrite, Flaw::NoDirFsync];
+    pub const ALL: &[Flaw] = &[
+        Flaw::HwTruncationLoss,
+        Flaw::HwTruncationDivergence,
+        Flaw::FastFailoverDivergence,
+        Flaw::SameLeaderSkipTruncate,
+        Flaw::EpochNotCachedOnElection,
+        Flaw::UnfencedFetch,
+        Flaw::StaleEpochResponse,
+        Flaw::IsrJoinBeforeEpochStart,
+        Flaw::HwBackwardListOffsets,
+        Flaw::HwBeforeTruncate,
+        Flaw::DivergingFetchCounts,
+        Flaw::IsrBlindWrite,
+        Flaw::NoDirFsync,
+    ];
 
     /// Its name in scenarios.
     pub const fn name(self) -> &'static str {
         match self {
             Flaw::HwTruncationLoss => "hw-truncation-loss",
+            Flaw::HwTruncationDivergence => "hw-truncation-divergence",
             Flaw::FastFailoverDivergence => "fast-failover-divergence",
+            Flaw::SameLeaderSkipTruncate => "same-leader-skip-truncate",
+            Flaw::EpochNotCachedOnElection => "epoch-not-cached-on-election",
+            Flaw::UnfencedFetch => "unfenced-fetch",
+            Flaw::StaleEpochResponse => "stale-epoch-response",
+            Flaw::IsrJoinBeforeEpochStart => "isr-join-before-epoch-start",
+            Flaw::HwBackwardListOffsets => "hw-backward-listoffsets",
+            Flaw::HwBeforeTruncate => "hw-before-truncate",
+            Flaw::DivergingFetchCounts => "diverging-fetch-counts",
             Flaw::IsrBlindWrite => "isr-blind-write",
             Flaw::NoDirFsync => "no-dir-fsync",
         }
@@ -46,7 +95,7 @@ pub struct UnknownFlaw(pub String);
 
 /// The flaws of a broker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Flaws(u32);
+pub struct Flaws(u64);
 
 impl Flaws {
     /// None: a broker as it should be.
@@ -67,12 +116,12 @@ impl Flaws {
     /// This set and `flaw`.
     #[must_use]
     pub const fn with(self, flaw: Flaw) -> Flaws {
-        Flaws(self.0 | 1 << flaw as u32)
+        Flaws(self.0 | 1u64 << flaw as u32)
     }
 
     /// Whether `flaw` is on.
     pub const fn has(self, flaw: Flaw) -> bool {
-        self.0 & 1 << flaw as u32 != 0
+        self.0 & 1u64 << flaw as u32 != 0
     }
 }
 

@@ -37,7 +37,7 @@ pub(crate) trait Oracle {
 type Maker = fn() -> Box<dyn Oracle>;
 
 /// Slug, one sentence, maker: in the order of reports.
-const ORACLES: [(&str, &str, Maker); 19] = [
+const ORACLES: [(&str, &str, Maker); 20] = [
     ("committed-durability", "What was committed is in the log of every later leader.", || {
         Box::<invariant::committed_durability::CommittedDurability>::default()
     }),
@@ -74,6 +74,9 @@ const ORACLES: [(&str, &str, Maker); 19] = [
     }),
     ("recovery", "A log loaded after a stop is a prefix of what it was, with all that was flushed.", || {
         Box::<invariant::recovery::Recovery>::default()
+    }),
+    ("list-offsets", "The end of a partition, as clients are told it, never goes back.", || {
+        Box::<invariant::list_offsets::ListOffsets>::default()
     }),
     ("liveness", "After healing, leaders and full ISRs return, requests are answered, consumers catch up.", || {
         Box::<invariant::liveness::Liveness>::default()
@@ -256,6 +259,7 @@ mod tests {
         story.hw(2, 2).produce_acked(2, 1).acked(1, 1).hw(3, 2).serve(2, 1).polled(1, 1);
         story.restart(1, 2).follows(1).settle().hw(1, 1).hw(1, 2).isr(2, &[1, 2, 3]);
         story.sent(2).produce_as(2, 1, 9, 0, 2).replicate(2, 1).replicate(2, 3).hw(2, 3).produce_acked(2, 2);
+        story.list(2, -1, 3);
         story.acked(2, 2).serve(2, 2).polled(2, 2).wait(60).verify();
         story.scan_all().read(&[(0, 0), (1, 1), (2, 2)]);
         story

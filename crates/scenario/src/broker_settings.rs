@@ -23,6 +23,7 @@ pub(crate) static BROKER: &[Setting] = &[
     count(B, "num.replica.fetchers", 1, 1, "Fetchers per source broker."),
     millis(B, "replica.socket.timeout.ms", 30 * SECOND, 1, "How long a follower waits for a fetch response."),
     millis(B, "replica.high.watermark.checkpoint.interval.ms", 5 * SECOND, 1, "How often high watermarks are written to disk."),
+    choice(B, "inter.broker.protocol.version", &["2.6", "2.7"], "2.6", "How a new follower finds where its log leaves the leader's: it asks by OffsetForLeaderEpoch (2.6), or is told by Fetch (2.7)."),
     // Safety
     count(B, "min.insync.replicas", 1, 1, "With acks=all, a write fails while the ISR is smaller than this."),
     count(B, "default.replication.factor", 1, 1, "Replicas of a topic that names no number."),

@@ -42,7 +42,7 @@ pub static ORACLES: &[Oracle] = &[
     later("O16", "exactly-once", "An input's offset is committed if and only if its output is."),
     later("O17", "retention", "Nothing above the high watermark is deleted, and the latest value of a key survives."),
     built("O18", "recovery", "After a crash, a log is a prefix of what it was and includes all that was synced."),
-    later("O19", "list-offsets", "Listed offsets never go back under clean elections."),
+    built("O19", "list-offsets", "The end that clients are told never goes back under clean elections."),
     built("O20", "liveness", "After healing, within a bound: leaders exist, the ISR is all live replicas, every request is answered."),
     later("O21", "client-contract", "A consumer's position moves only by delivery, seek or a declared reset."),
     built("", "lost-write", "A record that was acked, or read by someone, is never missing from later reads."),

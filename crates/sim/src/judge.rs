@@ -228,6 +228,7 @@ fn may_change_a_condition(kind: &EventKind) -> bool {
             | EventKind::ZabDelivered { .. }
             | EventKind::SessionView { .. }
             | EventKind::Served { .. }
+            | EventKind::OffsetListed { .. }
             | EventKind::Flushed { .. }
     )
 }

@@ -211,6 +211,14 @@ fn describe_replica(kind: &EventKind) -> String {
             let end = base_offset.saturating_add(i64::from(*records));
             format!("{partition} serves {base_offset}..{end} to {client}")
         }
+        K::OffsetListed { partition, asked, offset, client, .. } => {
+            let what = match asked {
+                -1 => "its end".to_owned(),
+                -2 => "its start".to_owned(),
+                timestamp => format!("the first offset from timestamp {timestamp} on"),
+            };
+            format!("{partition} tells {client} {what}: {offset}")
+        }
         _ => format!("{kind:?}"),
     }
 }

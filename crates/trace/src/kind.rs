@@ -568,6 +568,19 @@ pub enum EventKind {
         /// Who reads.
         client: Name,
     },
+    /// A client was told an offset by ListOffsets (not a follower).
+    OffsetListed {
+        /// The partition.
+        partition: Partition,
+        /// What it asked for: a timestamp in milliseconds, -1 for the end (LATEST), -2 for the start (EARLIEST).
+        asked: i64,
+        /// The offset it was told; -1 if no record has such a timestamp.
+        offset: i64,
+        /// The leader epoch of the leader that answered.
+        leader_epoch: i32,
+        /// Who asked.
+        client: Name,
+    },
 
     // ---- clients (the event's node is the client)
     /// A producer got its producer id.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use log::AppendedBatch;
+use log::{AppendedBatch, EpochEnd};
 use trace::{EventId, EventKind, Partition};
 use wire::kafka::ErrorCode;
 use wire::kafka::messages::fetch_request::FetchPartition;
@@ -15,6 +15,7 @@ use wire::kafka::messages::{FetchRequest, FetchResponse};
 
 use super::{Context, Reply};
 use crate::broker::Broker;
+use crate::flaws::Flaw;
 use crate::purgatory::Found;
 use crate::replica_manager::{Offsets, Replica};
 
@@ -118,15 +119,16 @@ fn read(
         if follower >= 0 && !replica.has_follower(follower) {
             return Err(ErrorCode::NotLeaderOrFollower);
         }
-        read.diverging = diverging(&replica, asked);
+        read.diverging = diverging(&replica, asked)?;
         let bound = if follower >= 0 { offsets.log_end } else { offsets.high_watermark };
         if read.diverging.is_none() {
             let found = replica.read(asked.fetch_offset, max_bytes, bound, at_least_one)?;
             (read.records, read.batches) = (found.bytes, found.batches);
-            // Only now: a fetch outside of the log, or diverging from it, proves nothing about the follower's log.
-            if follower >= 0 && first_look {
-                broker.replicas.follower_fetched(&replica, follower, asked.fetch_offset, cause);
-            }
+        }
+        // Only now: a fetch outside of the log, or diverging from it, proves nothing about the follower's log.
+        let counts = read.diverging.is_none() || broker.flaws.has(Flaw::DivergingFetchCounts);
+        if follower >= 0 && first_look && counts {
+            broker.replicas.follower_fetched(&replica, follower, asked.fetch_offset, cause);
         }
         read.offsets = Some(offsets);
         Ok(())
@@ -136,13 +138,19 @@ fn read(
 }
 
 /// Where the reader's log leaves the leader's, if the epoch of its last record ends earlier here (KIP-595).
-fn diverging(replica: &Replica, asked: &FetchPartition) -> Option<(i32, i64)> {
+///
+/// # Errors
+/// `OFFSET_OUT_OF_RANGE` if this log knows nothing of the epoch.
+fn diverging(replica: &Replica, asked: &FetchPartition) -> Result<Option<(i32, i64)>, ErrorCode> {
     if asked.last_fetched_epoch < 0 {
-        return None;
+        return Ok(None);
     }
     let end = replica.epoch_end(asked.last_fetched_epoch);
+    if end == EpochEnd::UNDEFINED {
+        return Err(ErrorCode::OffsetOutOfRange);
+    }
     let diverges = end.epoch < asked.last_fetched_epoch || end.end_offset < asked.fetch_offset;
-    diverges.then_some((end.epoch, end.end_offset))
+    Ok(diverges.then_some((end.epoch, end.end_offset)))
 }
 
 /// Says in the trace what a consumer is given; returns what the response is caused by.

@@ -14,6 +14,7 @@ use wire::kafka::{Api, ErrorCode};
 
 use super::{Context, admit};
 use crate::broker::Broker;
+use crate::fetcher::Stage;
 use crate::replica::{Assignment, Transition, transition};
 use crate::replica_manager::Replica;
 use crate::util::is_legal_topic;
@@ -97,6 +98,7 @@ fn apply(
         return Err(ErrorCode::InconsistentTopicId);
     }
     let become_ = transition(broker.id, replica.leader_epoch(), &by)?;
+    let same_leader = replica.follows(by.leader, replica.leader_epoch());
     broker.fetchers.remove(replica.partition);
     match become_ {
         Transition::Lead => broker.replicas.become_leader(replica, &by, cause),
@@ -104,7 +106,8 @@ fn apply(
             let event = broker.replicas.become_follower(replica, &by, cause);
             let address = broker.metadata.borrow().address(leader);
             if let Some(address) = address {
-                broker.fetchers.add(broker, leader, address, replica.clone(), event);
+                let stage = Stage::first(broker, replica, same_leader);
+                broker.fetchers.add(broker, leader, address, replica.clone(), stage, event);
             }
             Ok(())
         }

@@ -2,13 +2,15 @@
 
 use std::rc::Rc;
 
+use trace::{EventId, EventKind, Partition};
 use wire::kafka::ErrorCode;
 use wire::kafka::messages::list_offsets_request::ListOffsetsPartition;
 use wire::kafka::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
 use wire::kafka::messages::{ListOffsetsRequest, ListOffsetsResponse};
 
-use super::Context;
+use super::{Context, Reply};
 use crate::broker::Broker;
+use crate::flaws::Flaw;
 
 /// Asks for the end.
 pub const LATEST: i64 = -1;
@@ -23,16 +25,33 @@ struct Found {
 }
 
 /// Answers for each partition asked.
-pub fn handle(broker: &Rc<Broker>, context: Context, request: &ListOffsetsRequest) -> ListOffsetsResponse {
+pub fn handle(broker: &Rc<Broker>, context: Context, request: &ListOffsetsRequest) -> Reply {
     let follower = request.replica_id.0 >= 0;
+    let mut cause = context.cause;
     let topics = request.topics.iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|asked| {
             let found = lookup(broker, topic.name.as_str(), asked, follower);
+            if let (false, Ok(found)) = (follower, &found) {
+                cause = told(broker, context, Partition::new(topic.name.as_str(), asked.partition_index), asked, found);
+            }
             respond(context, asked.partition_index, found)
         });
         ListOffsetsTopicResponse::default().with_name(topic.name.clone()).with_partitions(partitions.collect())
     });
-    ListOffsetsResponse::default().with_topics(topics.collect())
+    (ListOffsetsResponse::default().with_topics(topics.collect()).into(), cause)
+}
+
+/// Says in the trace what a client is told.
+fn told(
+    broker: &Broker,
+    context: Context,
+    partition: Partition,
+    asked: &ListOffsetsPartition,
+    found: &Found,
+) -> EventId {
+    let (asked, offset, leader_epoch) = (asked.timestamp, found.offset, found.leader_epoch);
+    let listed = EventKind::OffsetListed { partition, asked, offset, leader_epoch, client: context.peer };
+    broker.host.emit(context.cause, listed)
 }
 
 fn lookup(broker: &Broker, topic: &str, asked: &ListOffsetsPartition, follower: bool) -> Result<Found, ErrorCode> {
@@ -42,6 +61,7 @@ fn lookup(broker: &Broker, topic: &str, asked: &ListOffsetsPartition, follower: 
     // A new leader's high watermark lags what its predecessor showed: not before it is past the epoch's start may
     // anybody hear of it (KIP-207).
     let lagging = !follower && offsets.high_watermark < offsets.epoch_start;
+    let lagging = lagging && !broker.flaws.has(Flaw::HwBackwardListOffsets);
     let (offset, timestamp) = match asked.timestamp {
         LATEST if lagging => return Err(ErrorCode::OffsetNotAvailable),
         LATEST => (bound, -1),

@@ -64,7 +64,7 @@ async fn answer(broker: &Rc<Broker>, context: Context, request: Request) -> Opti
     let now = |response: Response| Some((response, context.cause));
     match request {
         Request::Fetch(request) => Some(fetch::handle(broker, context, request).await),
-        Request::ListOffsets(request) => now(list_offsets::handle(broker, context, &request).into()),
+        Request::ListOffsets(request) => Some(list_offsets::handle(broker, context, &request)),
         Request::Metadata(request) => now(metadata::handle(broker, context, &request).await.into()),
         Request::LeaderAndIsr(request) => now(leader_and_isr::handle(broker, context, &request).await.into()),
         Request::StopReplica(request) => now(stop_replica::handle(broker, context, &request).into()),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use host::Time;
 
 use super::Assignment;
+use crate::flaws::{Flaw, Flaws};
 
 /// How far one follower is, as its leader sees it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -181,9 +182,16 @@ impl Leader {
 
     /// The change that lets `follower` in, if it is time: it must hold all below the high watermark, *and* all from
     /// before this epoch, since a new leader's high watermark lags what is committed (KAFKA-7128).
-    pub fn expand(&mut self, follower: i32, high_watermark: i64, alive: impl Fn(i32) -> bool) -> Option<IsrChange> {
+    pub fn expand(
+        &mut self,
+        follower: i32,
+        high_watermark: i64,
+        alive: impl Fn(i32) -> bool,
+        flaws: Flaws,
+    ) -> Option<IsrChange> {
         let progress = self.followers.get(&follower)?;
-        let in_sync = progress.log_end >= high_watermark && progress.log_end >= self.epoch_start;
+        let epoch_start = if flaws.has(Flaw::IsrJoinBeforeEpochStart) { 0 } else { self.epoch_start };
+        let in_sync = progress.log_end >= high_watermark && progress.log_end >= epoch_start;
         if self.pending.is_some() || self.isr.contains(&follower) || !in_sync || !alive(follower) {
             return None;
         }
@@ -299,7 +307,7 @@ mod tests {
         let mut expanding = leader(&[1, 2], 10);
         expanding.fetched(2, 10, 10, at(100));
         expanding.fetched(3, 10, 10, at(100));
-        let change = expanding.expand(3, 10, |_| true).expect("3 is in sync");
+        let change = expanding.expand(3, 10, |_| true, Flaws::NONE).expect("3 is in sync");
         assert_eq!(expanding.maximal_isr(), [1, 2, 3]);
         expanding.fetched(2, 12, 12, at(200));
         assert_eq!(hw(&expanding, 12, 10, 200), None, "3 may be in the ISR already");
@@ -348,7 +356,7 @@ mod tests {
         for (end, high_watermark, alive, joins) in cases {
             let mut leader = leader(&[1, 2], 20);
             leader.fetched(3, end, 25, at(100));
-            let change = leader.expand(3, high_watermark, |_| alive);
+            let change = leader.expand(3, high_watermark, |_| alive, Flaws::NONE);
             assert_eq!(change.map(|it| it.isr), joins.then(|| vec![1, 2, 3]), "{end} {high_watermark}");
         }
     }
@@ -358,9 +366,9 @@ mod tests {
         let mut leader = leader(&[1], 10);
         leader.fetched(2, 10, 10, at(100));
         leader.fetched(3, 10, 10, at(100));
-        let change = leader.expand(2, 10, |_| true).unwrap();
+        let change = leader.expand(2, 10, |_| true, Flaws::NONE).unwrap();
         assert_eq!(change.partition_epoch, 7);
-        assert_eq!(leader.expand(3, 10, |_| true), None);
+        assert_eq!(leader.expand(3, 10, |_| true, Flaws::NONE), None);
         assert_eq!(leader.shrink(10, at(900), LAG), None);
         let next = Leader::new(1, &assignment(&[1, 3], 6), 10, at(101), Some(leader));
         assert!(!next.is_pending(&change) && next.isr() == [1, 3]);

@@ -271,7 +271,7 @@ impl ReplicaManager {
     /// A follower's fetch shows that it has all before `offset`: it may join the ISR, and the high watermark may move.
     pub fn follower_fetched(&self, replica: &Rc<Replica>, follower: i32, offset: i64, cause: EventId) {
         let Some(moved) = replica.follower_fetched(follower, offset, self.host.now()) else { return };
-        if let Some(change) = replica.expand(follower, |id| self.is_alive(id)) {
+        if let Some(change) = replica.expand(follower, |id| self.is_alive(id), self.flaws) {
             self.propose(replica, change, cause);
         }
         if moved {
@@ -298,7 +298,7 @@ impl ReplicaManager {
 
     /// Makes the replica a leader.
     pub fn become_leader(&self, replica: &Rc<Replica>, by: &Assignment, cause: EventId) -> Result<(), ErrorCode> {
-        let event = replica.lead(&self.host, self.id, by, cause).map_err(|_| {
+        let event = replica.lead(&self.host, self.id, by, self.flaws, cause).map_err(|_| {
             self.halt(cause);
             ErrorCode::KafkaStorageError
         })?;

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use wire::kafka::ErrorCode;
 
 use crate::config::TopicSettings;
+use crate::flaws::{Flaw, Flaws};
 use crate::replica::{Acknowledgement, Assignment, IsrChange, Leader, check_leader_epoch};
 use crate::util::broker_list;
 
@@ -115,6 +116,11 @@ impl Replica {
         self.state.borrow().log.epoch_end(epoch)
     }
 
+    /// The newest epoch in the log, with or without records.
+    pub fn latest_epoch(&self) -> Option<i32> {
+        self.state.borrow().log.latest_epoch()
+    }
+
     /// Whether the broker is one of a leader's followers.
     pub fn has_follower(&self, id: i32) -> bool {
         matches!(&self.state.borrow().role, Role::Leader(leader) if leader.follower(id).is_some())
@@ -168,11 +174,20 @@ impl Replica {
     }
 
     /// Leads from here on; returns the event.
-    pub(crate) fn lead(&self, host: &Host, local: i32, by: &Assignment, cause: EventId) -> std::io::Result<EventId> {
+    pub(crate) fn lead(
+        &self,
+        host: &Host,
+        local: i32,
+        by: &Assignment,
+        flaws: Flaws,
+        cause: EventId,
+    ) -> std::io::Result<EventId> {
         let mut state = self.state.borrow_mut();
         let log_end = state.log.end_offset();
         // At once, not at the first append: otherwise an epoch without records is unknown later (KAFKA-7415).
-        state.log.start_epoch(by.leader_epoch).map_err(std::io::Error::other)?;
+        if !flaws.has(Flaw::EpochNotCachedOnElection) {
+            state.log.start_epoch(by.leader_epoch).map_err(std::io::Error::other)?;
+        }
         let before = match std::mem::replace(&mut state.role, Role::Idle) {
             Role::Leader(leader) => Some(leader),
             Role::Idle | Role::Follower(_) => None,
@@ -241,11 +256,11 @@ impl Replica {
     }
 
     /// An ISR change that lets `follower` in, if it is time.
-    pub(crate) fn expand(&self, follower: i32, alive: impl Fn(i32) -> bool) -> Option<IsrChange> {
+    pub(crate) fn expand(&self, follower: i32, alive: impl Fn(i32) -> bool, flaws: Flaws) -> Option<IsrChange> {
         let mut state = self.state.borrow_mut();
         let high_watermark = state.log.high_watermark();
         let Role::Leader(leader) = &mut state.role else { return None };
-        leader.expand(follower, high_watermark, alive)
+        leader.expand(follower, high_watermark, alive, flaws)
     }
 
     /// An ISR change that puts out who lags, and who that is.

@@ -411,7 +411,8 @@ fn partition_of(kind: &EventKind) -> Option<Partition> {
         | EventKind::IsrChanged { partition, .. }
         | EventKind::IsrRefused { partition, .. }
         | EventKind::ProduceAcked { partition, .. }
-        | EventKind::Served { partition, .. } => Some(*partition),
+        | EventKind::Served { partition, .. }
+        | EventKind::OffsetListed { partition, .. } => Some(*partition),
         _ => None,
     }
 }

@@ -7,6 +7,7 @@ mod excuse;
 pub(crate) mod high_watermark;
 pub(crate) mod idempotence;
 pub(crate) mod isr_safety;
+pub(crate) mod list_offsets;
 pub(crate) mod liveness;
 pub(crate) mod log_matching;
 pub(crate) mod log_shape;

@@ -318,6 +318,13 @@ impl Story {
         self.serve_claiming(id, base, hw)
     }
 
+    /// A client asks a broker for an offset by a timestamp, -1 (the end) or -2 (the start), and is told this one.
+    pub fn list(&mut self, id: i32, asked: i64, offset: i64) -> &mut Story {
+        let epoch = self.world.partition(email()).and_then(|fold| fold.replica(id)).map_or(0, |it| it.role.epoch());
+        let (partition, client) = (email(), Name::new(CONSUMER));
+        self.on(id, EventKind::OffsetListed { partition, asked, offset, leader_epoch: epoch, client })
+    }
+
     pub fn serve_claiming(&mut self, id: i32, base: i64, high_watermark: i64) -> &mut Story {
         let batch = self.batches(id).into_iter().find(|batch| batch.base == base).expect("a batch to serve");
         let Batch { records, crc, epoch: leader_epoch, .. } = batch;

@@ -87,6 +87,7 @@ fn subject(kind: &EventKind) -> (Option<Partition>, Option<i64>) {
         | K::Deduplicated { partition, base_offset, .. }
         | K::ProduceAcked { partition, base_offset, .. }
         | K::Served { partition, base_offset, .. } => (Some(*partition), Some(*base_offset)),
+        K::OffsetListed { partition, offset, .. } if *offset >= 0 => (Some(*partition), Some(*offset)),
         K::Truncated { partition, to, .. }
         | K::LogStartMoved { partition, to }
         | K::HighWatermarkMoved { partition, to, .. }

@@ -166,6 +166,7 @@ pub fn partition_of(kind: &EventKind) -> Option<Partition> {
         | K::ProduceAcked { partition, .. }
         | K::ProduceRefused { partition, .. }
         | K::Served { partition, .. }
+        | K::OffsetListed { partition, .. }
         | K::RecordSent { partition, .. }
         | K::RecordAcked { partition, .. }
         | K::RecordFailed { partition, .. }
@@ -190,6 +191,7 @@ pub(crate) fn offsets_of(kind: &EventKind) -> Option<(i64, i64)> {
             batch(*offset, 1)
         }
         K::Truncated { to, from, .. } => Some((*to, *from)),
+        K::OffsetListed { offset, .. } if *offset >= 0 => batch(*offset, 1),
         K::PositionReset { to, .. } | K::LogStartMoved { to, .. } => batch(*to, 1),
         _ => None,
     }
