@@ -14,14 +14,49 @@ pub enum Flaw {
     /// A leader writes its ISR without comparing the znode's version, and so over what the controller decided
     /// meanwhile (the bug that conditional ISR writes prevent; see KIP-497, KAFKA-8836).
     IsrBlindWrite,
+    /// An acks=all write that waits while the leadership changes is acknowledged because its record is still in the own
+    /// log, under the epoch it was written in; nobody waits for the high watermark (Redpanda 3003). The next leader has it cut.
+    AckAfterTermChange,
+    /// A controller writes without checking that it still is the controller, and goes on over its next session (KAFKA-6082).
+    /// What it decides then nobody is told.
+    ZombieControllerZkWrite,
+    /// A broker obeys control requests of any controller, the deposed included (KAFKA-1188, KAFKA-4447).
+    StaleLeaderAndIsr,
+    /// A broker obeys control requests that were meant for its former incarnation (KIP-380, KAFKA-7235).
+    BouncedBrokerControlRequest,
+    /// A broker refuses control requests that name a newer registration than it knows of: the controller may hear of it
+    /// first (KAFKA-9839).
+    FutureEpochReject,
+    /// A replica is stopped by a request from before its present leader epoch (KIP-570, KAFKA-9539).
+    StaleStopReplica,
+    /// A broker takes the registration of its former session for its own (KAFKA-1387, KAFKA-7165): that dies with its session.
+    EphemeralConflict,
+    /// While an ISR change is on its way the high watermark counts the old ISR only, not whom the change lets in
+    /// (AsyncIsr.tla; `maximalIsr` in Kafka).
+    OptimisticIsrHw,
+    /// The high watermark moves although the ISR is under min.insync.replicas (KAFKA-15583).
+    HwAdvancesUnderMinIsr,
     /// A new segment's bytes are synced, its directory entry is not (KAFKA-3968): power loss removes the whole file.
     NoDirFsync,
 }
 
 impl Flaw {
     /// All flaws.
-    pub const ALL: &[Flaw] =
-        &[Flaw::HwTruncationLoss, Flaw::FastFailoverDivergence, Flaw::IsrBlindWrite, Flaw::NoDirFsync];
+    pub const ALL: &[Flaw] = &[
+        Flaw::HwTruncationLoss,
+        Flaw::FastFailoverDivergence,
+        Flaw::IsrBlindWrite,
+        Flaw::AckAfterTermChange,
+        Flaw::ZombieControllerZkWrite,
+        Flaw::StaleLeaderAndIsr,
+        Flaw::BouncedBrokerControlRequest,
+        Flaw::FutureEpochReject,
+        Flaw::StaleStopReplica,
+        Flaw::EphemeralConflict,
+        Flaw::OptimisticIsrHw,
+        Flaw::HwAdvancesUnderMinIsr,
+        Flaw::NoDirFsync,
+    ];
 
     /// Its name in scenarios.
     pub const fn name(self) -> &'static str {
@@ -29,6 +64,15 @@ impl Flaw {
             Flaw::HwTruncationLoss => "hw-truncation-loss",
             Flaw::FastFailoverDivergence => "fast-failover-divergence",
             Flaw::IsrBlindWrite => "isr-blind-write",
+            Flaw::AckAfterTermChange => "ack-after-term-change",
+            Flaw::ZombieControllerZkWrite => "zombie-controller-zk-write",
+            Flaw::StaleLeaderAndIsr => "stale-leaderandisr",
+            Flaw::BouncedBrokerControlRequest => "bounced-broker-control-request",
+            Flaw::FutureEpochReject => "future-epoch-reject",
+            Flaw::StaleStopReplica => "stale-stopreplica",
+            Flaw::EphemeralConflict => "ephemeral-conflict",
+            Flaw::OptimisticIsrHw => "optimistic-isr-hw",
+            Flaw::HwAdvancesUnderMinIsr => "hw-advances-under-min-isr",
             Flaw::NoDirFsync => "no-dir-fsync",
         }
     }
@@ -46,7 +90,7 @@ pub struct UnknownFlaw(pub String);
 
 /// The flaws of a broker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Flaws(u32);
+pub struct Flaws(u64);
 
 impl Flaws {
     /// None: a broker as it should be.
@@ -67,12 +111,12 @@ impl Flaws {
     /// This set and `flaw`.
     #[must_use]
     pub const fn with(self, flaw: Flaw) -> Flaws {
-        Flaws(self.0 | 1 << flaw as u32)
+        Flaws(self.0 | 1u64 << flaw as u32)
     }
 
     /// Whether `flaw` is on.
     pub const fn has(self, flaw: Flaw) -> bool {
-        self.0 & 1 << flaw as u32 != 0
+        self.0 & 1u64 << flaw as u32 != 0
     }
 }
 

@@ -8,10 +8,11 @@ use wire::kafka::{Api, ErrorCode};
 
 use super::{Context, admit};
 use crate::broker::Broker;
+use crate::flaws::Flaw;
 
 /// Obeys, unless the request is from the past; for single partitions: unless their leader epoch is (KIP-570).
-pub fn handle(broker: &Rc<Broker>, context: Context, request: &StopReplicaRequest) -> StopReplicaResponse {
-    let admitted = admit(broker, context, Api::StopReplica.key(), request.controller_epoch, request.broker_epoch);
+pub async fn handle(broker: &Rc<Broker>, context: Context, request: &StopReplicaRequest) -> StopReplicaResponse {
+    let admitted = admit(broker, context, Api::StopReplica.key(), request.controller_epoch, request.broker_epoch).await;
     let event = match admitted {
         Ok(event) => event,
         Err(error) => return StopReplicaResponse { error_code: error.code(), ..Default::default() },
@@ -33,7 +34,8 @@ pub fn handle(broker: &Rc<Broker>, context: Context, request: &StopReplicaReques
 fn stop(broker: &Rc<Broker>, topic: &str, state: &StopReplicaPartitionState, cause: EventId) -> Result<(), ErrorCode> {
     let Some(replica) = broker.replicas.find(topic, state.partition_index) else { return Ok(()) };
     // Negative epochs come with deletions and from controllers that know none: they pass.
-    if state.leader_epoch >= 0 && state.leader_epoch < replica.leader_epoch() {
+    let stale = state.leader_epoch >= 0 && state.leader_epoch < replica.leader_epoch();
+    if stale && !broker.flaws.has(Flaw::StaleStopReplica) {
         return Err(ErrorCode::FencedLeaderEpoch);
     }
     broker.fetchers.remove(replica.partition);
