@@ -27,8 +27,6 @@ pub enum Flaw {
     /// A broker refuses control requests that name a newer registration than it knows of: the controller may hear of it
     /// first (KAFKA-9839).
     FutureEpochReject,
-    /// A replica is stopped by a request from before its present leader epoch (KIP-570, KAFKA-9539).
-    StaleStopReplica,
     /// A broker takes the registration of its former session for its own (KAFKA-1387, KAFKA-7165): that dies with its session.
     EphemeralConflict,
     /// While an ISR change is on its way the high watermark counts the old ISR only, not whom the change lets in
@@ -51,7 +49,6 @@ impl Flaw {
         Flaw::StaleLeaderAndIsr,
         Flaw::BouncedBrokerControlRequest,
         Flaw::FutureEpochReject,
-        Flaw::StaleStopReplica,
         Flaw::EphemeralConflict,
         Flaw::OptimisticIsrHw,
         Flaw::HwAdvancesUnderMinIsr,
@@ -69,7 +66,6 @@ impl Flaw {
             Flaw::StaleLeaderAndIsr => "stale-leaderandisr",
             Flaw::BouncedBrokerControlRequest => "bounced-broker-control-request",
             Flaw::FutureEpochReject => "future-epoch-reject",
-            Flaw::StaleStopReplica => "stale-stopreplica",
             Flaw::EphemeralConflict => "ephemeral-conflict",
             Flaw::OptimisticIsrHw => "optimistic-isr-hw",
             Flaw::HwAdvancesUnderMinIsr => "hw-advances-under-min-isr",

@@ -66,7 +66,7 @@ pub static FLAWS: &[Flaw] = &[
     built(17, "stale-leaderandisr", "KAFKA-1188, KAFKA-4447", "Brokers ignore the controller epoch of a request.", "O4, O8"),
     built(18, "bounced-broker-control-request", "KIP-380, KAFKA-7235", "A control request for a broker's former incarnation is applied by the new one.", "O8"),
     built(18, "future-epoch-reject", "KAFKA-9839", "A broker refuses requests that carry a newer broker epoch than it knows.", "O20"),
-    built(19, "stale-stopreplica", "KIP-570, KAFKA-9539", "StopReplica carries no leader epoch, so a delayed one stops a live replica.", "O20, O1"),
+    later(19, "stale-stopreplica", "KIP-570, KAFKA-9539", "StopReplica carries no leader epoch, so a delayed one stops a live replica.", "O20, O1"),
     built(20, "ephemeral-conflict", "KAFKA-1387, KAFKA-7165", "A broker mistakes its former session's registration for its own.", "O9, O20"),
     built(21, "isr-blind-write", "KIP-497, KAFKA-8836", "The leader writes the partition's state without comparing its version.", "O4, O6"),
     built(22, "optimistic-isr-hw", "AsyncIsr.tla", "While an ISR change is pending, the high watermark ignores the joining replica.", "O6"),

@@ -8,7 +8,6 @@ use wire::kafka::{Api, ErrorCode};
 
 use super::{Context, admit};
 use crate::broker::Broker;
-use crate::flaws::Flaw;
 
 /// Obeys, unless the request is from the past; for single partitions: unless their leader epoch is (KIP-570).
 pub async fn handle(broker: &Rc<Broker>, context: Context, request: &StopReplicaRequest) -> StopReplicaResponse {
@@ -34,8 +33,7 @@ pub async fn handle(broker: &Rc<Broker>, context: Context, request: &StopReplica
 fn stop(broker: &Rc<Broker>, topic: &str, state: &StopReplicaPartitionState, cause: EventId) -> Result<(), ErrorCode> {
     let Some(replica) = broker.replicas.find(topic, state.partition_index) else { return Ok(()) };
     // Negative epochs come with deletions and from controllers that know none: they pass.
-    let stale = state.leader_epoch >= 0 && state.leader_epoch < replica.leader_epoch();
-    if stale && !broker.flaws.has(Flaw::StaleStopReplica) {
+    if state.leader_epoch >= 0 && state.leader_epoch < replica.leader_epoch() {
         return Err(ErrorCode::FencedLeaderEpoch);
     }
     broker.fetchers.remove(replica.partition);
