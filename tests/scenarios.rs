@@ -66,6 +66,14 @@ scenarios! {
     flaw_fast_failover_divergence: "flaws/fast-failover-divergence",
     flaw_isr_blind_write: "flaws/isr-blind-write",
     flaw_no_dir_fsync: "flaws/no-dir-fsync",
+    flaw_ack_after_term_change: "flaws/ack-after-term-change",
+    flaw_zombie_controller_zk_write: "flaws/zombie-controller-zk-write",
+    flaw_stale_leaderandisr: "flaws/stale-leaderandisr",
+    flaw_bounced_broker_control_request: "flaws/bounced-broker-control-request",
+    flaw_future_epoch_reject: "flaws/future-epoch-reject",
+    flaw_ephemeral_conflict: "flaws/ephemeral-conflict",
+    flaw_optimistic_isr_hw: "flaws/optimistic-isr-hw",
+    flaw_hw_advances_under_min_isr: "flaws/hw-advances-under-min-isr",
 }
 
 #[test]
@@ -86,6 +94,46 @@ fn isr_blind_write_is_clean_without_its_flaw() {
 #[test]
 fn no_dir_fsync_is_clean_without_its_flaw() {
     is_clean_without_its_flaw("flaws/no-dir-fsync");
+}
+
+#[test]
+fn ack_after_term_change_is_clean_without_its_flaw() {
+    is_clean_without_its_flaw("flaws/ack-after-term-change");
+}
+
+#[test]
+fn zombie_controller_zk_write_is_clean_without_its_flaw() {
+    is_clean_without_its_flaw("flaws/zombie-controller-zk-write");
+}
+
+#[test]
+fn stale_leaderandisr_is_clean_without_its_flaw() {
+    is_clean_without_its_flaw("flaws/stale-leaderandisr");
+}
+
+#[test]
+fn bounced_broker_control_request_is_clean_without_its_flaw() {
+    is_clean_without_its_flaw("flaws/bounced-broker-control-request");
+}
+
+#[test]
+fn future_epoch_reject_is_clean_without_its_flaw() {
+    is_clean_without_its_flaw("flaws/future-epoch-reject");
+}
+
+#[test]
+fn ephemeral_conflict_is_clean_without_its_flaw() {
+    is_clean_without_its_flaw("flaws/ephemeral-conflict");
+}
+
+#[test]
+fn optimistic_isr_hw_is_clean_without_its_flaw() {
+    is_clean_without_its_flaw("flaws/optimistic-isr-hw");
+}
+
+#[test]
+fn hw_advances_under_min_isr_is_clean_without_its_flaw() {
+    is_clean_without_its_flaw("flaws/hw-advances-under-min-isr");
 }
 
 #[test]

@@ -64,6 +64,8 @@ pub struct Broker {
     pub fence: RefCell<ControlFence>,
     /// Its own broker epoch, -1 before the first registration.
     pub broker_epoch: Cell<i64>,
+    /// Notified when the broker is registered.
+    pub has_registered: Notify,
     /// Whether it is the controller, as it believes.
     pub controlling: Cell<bool>,
     /// Its last `ControllerElected` event.
@@ -144,6 +146,7 @@ fn assemble(host: Host, config: BrokerConfig, settings: Rc<Settings>) -> Parts {
         metadata_cause: Cell::new(EventId::ROOT),
         fence: RefCell::default(),
         broker_epoch: Cell::new(-1),
+        has_registered: Notify::new(),
         controlling: Cell::new(false),
         controlling_since: Cell::new(EventId::ROOT),
         cluster_id: RefCell::default(),
@@ -160,6 +163,14 @@ impl Broker {
     /// Whether this broker is the controller, as it believes.
     pub fn controls(&self) -> bool {
         self.controlling.get()
+    }
+
+    /// Waits for the first registration since the start. Before it nothing tells a control request for this incarnation
+    /// from one for an earlier one (KIP-380); Kafka serves no request before it.
+    pub async fn registered(&self) {
+        while self.broker_epoch.get() < 0 {
+            self.has_registered.notified().await;
+        }
     }
 
     /// Puts an event in the controller's queue.
@@ -210,7 +221,7 @@ impl Broker {
     }
 
     /// Tries an operation on ZooKeeper until it has an outcome, over connections and sessions, as Kafka's client does.
-    async fn persistently<T, F>(&self, operation: impl Fn() -> F) -> Result<Reply<T>, ZkError>
+    pub(crate) async fn persistently<T, F>(&self, operation: impl Fn() -> F) -> Result<Reply<T>, ZkError>
     where
         F: Future<Output = Result<Reply<T>, ZkError>>,
     {

@@ -41,6 +41,26 @@ pub enum Flaw {
     /// A leader writes its ISR without comparing the znode's version, and so over what the controller decided
     /// meanwhile (the bug that conditional ISR writes prevent; see KIP-497, KAFKA-8836).
     IsrBlindWrite,
+    /// An acks=all write that waits while the leadership changes is acknowledged because its record is still in the own
+    /// log, under the epoch it was written in; nobody waits for the high watermark (Redpanda 3003). The next leader has it cut.
+    AckAfterTermChange,
+    /// A controller writes without checking that it still is the controller, and goes on over its next session (KAFKA-6082).
+    /// What it decides then nobody is told.
+    ZombieControllerZkWrite,
+    /// A broker obeys control requests of any controller, the deposed included (KAFKA-1188, KAFKA-4447).
+    StaleLeaderAndIsr,
+    /// A broker obeys control requests that were meant for its former incarnation (KIP-380, KAFKA-7235).
+    BouncedBrokerControlRequest,
+    /// A broker refuses control requests that name a newer registration than it knows of: the controller may hear of it
+    /// first (KAFKA-9839).
+    FutureEpochReject,
+    /// A broker takes the registration of its former session for its own (KAFKA-1387, KAFKA-7165): that dies with its session.
+    EphemeralConflict,
+    /// While an ISR change is on its way the high watermark counts the old ISR only, not whom the change lets in
+    /// (AsyncIsr.tla; `maximalIsr` in Kafka).
+    OptimisticIsrHw,
+    /// The high watermark moves although the ISR is under min.insync.replicas (KAFKA-15583).
+    HwAdvancesUnderMinIsr,
     /// A new segment's bytes are synced, its directory entry is not (KAFKA-3968): power loss removes the whole file.
     NoDirFsync,
 }
@@ -60,6 +80,14 @@ impl Flaw {
         Flaw::HwBeforeTruncate,
         Flaw::DivergingFetchCounts,
         Flaw::IsrBlindWrite,
+        Flaw::AckAfterTermChange,
+        Flaw::ZombieControllerZkWrite,
+        Flaw::StaleLeaderAndIsr,
+        Flaw::BouncedBrokerControlRequest,
+        Flaw::FutureEpochReject,
+        Flaw::EphemeralConflict,
+        Flaw::OptimisticIsrHw,
+        Flaw::HwAdvancesUnderMinIsr,
         Flaw::NoDirFsync,
     ];
 
@@ -78,6 +106,14 @@ impl Flaw {
             Flaw::HwBeforeTruncate => "hw-before-truncate",
             Flaw::DivergingFetchCounts => "diverging-fetch-counts",
             Flaw::IsrBlindWrite => "isr-blind-write",
+            Flaw::AckAfterTermChange => "ack-after-term-change",
+            Flaw::ZombieControllerZkWrite => "zombie-controller-zk-write",
+            Flaw::StaleLeaderAndIsr => "stale-leaderandisr",
+            Flaw::BouncedBrokerControlRequest => "bounced-broker-control-request",
+            Flaw::FutureEpochReject => "future-epoch-reject",
+            Flaw::EphemeralConflict => "ephemeral-conflict",
+            Flaw::OptimisticIsrHw => "optimistic-isr-hw",
+            Flaw::HwAdvancesUnderMinIsr => "hw-advances-under-min-isr",
             Flaw::NoDirFsync => "no-dir-fsync",
         }
     }

@@ -9,6 +9,7 @@ use zookeeper::{ClientEvent, CreateMode, ZkError};
 
 use crate::broker::Broker;
 use crate::controller::Event;
+use crate::flaws::Flaw;
 use crate::znodes::{self, Content, Registration};
 
 /// Creates the registration in the current session. While the node of an earlier incarnation lives it waits: that
@@ -31,6 +32,7 @@ async fn register(broker: &Broker, session: u64, cause: EventId) -> Option<Event
         if let Some(czxid) = czxid {
             let broker_epoch = i64::try_from(czxid).unwrap_or(i64::MAX);
             broker.broker_epoch.set(broker_epoch);
+            broker.has_registered.notify_waiters();
             return Some(broker.host.emit(cause, EventKind::BrokerRegistered { broker_epoch, session }));
         }
         broker.host.sleep(RETRY).await;
@@ -42,7 +44,8 @@ async fn register(broker: &Broker, session: u64, cause: EventId) -> Option<Event
 async fn own_registration(broker: &Broker, path: &str, session: u64, cause: &mut EventId) -> Option<u64> {
     let reply = broker.zookeeper.exists(*cause, path, false).await.ok()?;
     *cause = reply.cause;
-    let stat = reply.value.filter(|stat| stat.ephemeral_owner == session)?;
+    let mistaken = broker.flaws.has(Flaw::EphemeralConflict);
+    let stat = reply.value.filter(|stat| mistaken || stat.ephemeral_owner == session)?;
     Some(stat.czxid)
 }
 

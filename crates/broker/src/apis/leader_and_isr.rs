@@ -25,7 +25,8 @@ pub async fn handle(broker: &Rc<Broker>, context: Context, request: &LeaderAndIs
     for topic in &request.topic_states {
         broker.load_topic_settings(topic.topic_name.as_str(), context.cause).await;
     }
-    let admitted = admit(broker, context, Api::LeaderAndIsr.key(), request.controller_epoch, request.broker_epoch);
+    let admitted =
+        admit(broker, context, Api::LeaderAndIsr.key(), request.controller_epoch, request.broker_epoch).await;
     let event = match admitted {
         Ok(event) => event,
         Err(error) => return LeaderAndIsrResponse { error_code: error.code(), ..Default::default() },

@@ -21,6 +21,7 @@ use trace::{EventId, EventKind, Name};
 use wire::kafka::{ErrorCode, Request, Response};
 
 use crate::broker::Broker;
+use crate::flaws::Flaw;
 use crate::framing::api_name;
 
 /// A request's circumstances.
@@ -67,8 +68,8 @@ async fn answer(broker: &Rc<Broker>, context: Context, request: Request) -> Opti
         Request::ListOffsets(request) => Some(list_offsets::handle(broker, context, &request)),
         Request::Metadata(request) => now(metadata::handle(broker, context, &request).await.into()),
         Request::LeaderAndIsr(request) => now(leader_and_isr::handle(broker, context, &request).await.into()),
-        Request::StopReplica(request) => now(stop_replica::handle(broker, context, &request).into()),
-        Request::UpdateMetadata(request) => now(update_metadata::handle(broker, context, &request).into()),
+        Request::StopReplica(request) => now(stop_replica::handle(broker, context, &request).await.into()),
+        Request::UpdateMetadata(request) => now(update_metadata::handle(broker, context, &request).await.into()),
         Request::ControlledShutdown(request) => Some(controlled_shutdown::handle(broker, context, &request).await),
         Request::FindCoordinator(request) => now(find_coordinator::handle(context, &request).into()),
         Request::ApiVersions(_) => now(api_versions::handle().into()),
@@ -81,16 +82,22 @@ async fn answer(broker: &Rc<Broker>, context: Context, request: Request) -> Opti
     }
 }
 
-/// Whether a control request is to be obeyed. The event says what was decided; what follows is caused by it.
-fn admit(
+/// Whether a control request is to be obeyed; known when this incarnation is registered. The event says what was decided; what follows is caused by it.
+async fn admit(
     broker: &Broker,
     context: Context,
     api_key: i16,
     controller_epoch: i32,
     broker_epoch: i64,
 ) -> Result<EventId, ErrorCode> {
+    let meant_for = if broker.flaws.has(Flaw::BouncedBrokerControlRequest) {
+        -1
+    } else {
+        broker.registered().await;
+        broker_epoch
+    };
     let (api, own_broker_epoch) = (api_name(api_key), broker.broker_epoch.get());
-    match broker.fence.borrow_mut().admit(controller_epoch, broker_epoch, own_broker_epoch) {
+    match broker.fence.borrow_mut().admit(controller_epoch, meant_for, own_broker_epoch, broker.flaws) {
         Ok(()) => {
             let applied = EventKind::ControlApplied { api, controller_epoch, broker_epoch, own_broker_epoch };
             Ok(broker.host.emit(context.cause, applied))

@@ -11,6 +11,7 @@ use wire::kafka::messages::{ProduceRequest, ProduceResponse};
 
 use super::{Context, Handled};
 use crate::broker::Broker;
+use crate::flaws::Flaw;
 use crate::purgatory::DelayedProduce;
 use crate::replica_manager::{Replica, Written};
 use crate::util::is_legal_topic;
@@ -30,7 +31,18 @@ struct Waiting {
     part: usize,
     replica: Rc<Replica>,
     required: i64,
+    leader_epoch: i32,
     since: i32,
+}
+
+impl Waiting {
+    /// What became of it, if that is known.
+    fn fate(&self, broker: &Broker) -> Option<ErrorCode> {
+        if broker.flaws.has(Flaw::AckAfterTermChange) && self.replica.still_holds(self.required, self.leader_epoch) {
+            return Some(ErrorCode::None);
+        }
+        self.replica.fate(self.required, self.since)
+    }
 }
 
 /// Appends, waits, answers. With acks=0 nothing is answered; an error then closes the connection.
@@ -88,7 +100,8 @@ async fn replicate(broker: &Rc<Broker>, parts: &mut [Part], timeout_ms: i32, cau
         .enumerate()
         .filter_map(|(part, it)| {
             let (replica, written) = it.result.as_ref().ok()?;
-            Some(Waiting { part, replica: replica.clone(), required: written.last_offset + 1, since: written.since })
+            let Written { last_offset, leader_epoch, since, .. } = *written;
+            Some(Waiting { part, replica: replica.clone(), required: last_offset + 1, leader_epoch, since })
         })
         .collect();
     let watch = broker.replicas.produced.watch(waiting.iter().map(|it| it.replica.partition).collect());
@@ -100,7 +113,7 @@ async fn replicate(broker: &Rc<Broker>, parts: &mut [Part], timeout_ms: i32, cau
         return cause;
     }
     loop {
-        settle(parts, delayed.decide(|it| it.replica.fate(it.required, it.since)));
+        settle(parts, delayed.decide(|it| it.fate(broker)));
         if delayed.is_complete() {
             return ended_by;
         }

@@ -10,8 +10,8 @@ use super::{Context, admit};
 use crate::broker::Broker;
 
 /// Obeys, unless the request is from the past; for single partitions: unless their leader epoch is (KIP-570).
-pub fn handle(broker: &Rc<Broker>, context: Context, request: &StopReplicaRequest) -> StopReplicaResponse {
-    let admitted = admit(broker, context, Api::StopReplica.key(), request.controller_epoch, request.broker_epoch);
+pub async fn handle(broker: &Rc<Broker>, context: Context, request: &StopReplicaRequest) -> StopReplicaResponse {
+    let admitted = admit(broker, context, Api::StopReplica.key(), request.controller_epoch, request.broker_epoch).await;
     let event = match admitted {
         Ok(event) => event,
         Err(error) => return StopReplicaResponse { error_code: error.code(), ..Default::default() },

@@ -9,8 +9,9 @@ use super::{Context, admit};
 use crate::broker::Broker;
 
 /// Obeys, unless the request is from the past.
-pub fn handle(broker: &Rc<Broker>, context: Context, request: &UpdateMetadataRequest) -> UpdateMetadataResponse {
-    let admitted = admit(broker, context, Api::UpdateMetadata.key(), request.controller_epoch, request.broker_epoch);
+pub async fn handle(broker: &Rc<Broker>, context: Context, request: &UpdateMetadataRequest) -> UpdateMetadataResponse {
+    let admitted =
+        admit(broker, context, Api::UpdateMetadata.key(), request.controller_epoch, request.broker_epoch).await;
     match admitted {
         Err(error) => UpdateMetadataResponse { error_code: error.code() },
         Ok(event) => {

@@ -13,6 +13,7 @@ use zookeeper::{CreateMode, Op, OpResult, Reply, ZkError};
 use super::context::LiveBroker;
 use super::election::LeaderAndIsr;
 use crate::broker::Broker;
+use crate::flaws::Flaw;
 use crate::util::join_all;
 use crate::znodes::{self, Content, PartitionState, Registration, TopicAssignment};
 
@@ -141,6 +142,10 @@ impl Store {
         cause: EventId,
         operations: Vec<Op>,
     ) -> Result<Result<Reply<Vec<OpResult>>, ZkError>, Lost> {
+        if self.broker.flaws.has(Flaw::ZombieControllerZkWrite) {
+            let unguarded = || self.broker.zookeeper.multi(cause, operations.clone());
+            return Ok(self.broker.persistently(unguarded).await);
+        }
         let all = || {
             let mut all = vec![self.check()];
             all.extend(operations.iter().cloned());

@@ -167,13 +167,15 @@ impl Leader {
         min_isr: usize,
         (now, lag_max): (Time, Duration),
         alive: impl Fn(i32) -> bool,
+        flaws: Flaws,
     ) -> Option<i64> {
-        if self.isr.len() < min_isr {
+        if self.isr.len() < min_isr && !flaws.has(Flaw::HwAdvancesUnderMinIsr) {
             return None;
         }
-        let maximal = self.maximal_isr();
+        let optimistic = flaws.has(Flaw::OptimisticIsrHw) && self.pending.is_some();
+        let maximal = if optimistic { self.isr.clone() } else { self.maximal_isr() };
         let counts = |id: i32, progress: &Progress| {
-            maximal.contains(&id) || (progress.keeps_up(leader_end, now, lag_max) && alive(id))
+            maximal.contains(&id) || (!optimistic && progress.keeps_up(leader_end, now, lag_max) && alive(id))
         };
         let ends = self.followers.iter().filter(|(id, progress)| counts(**id, progress)).map(|(_, it)| it.log_end);
         let lowest = ends.fold(leader_end, i64::min);
@@ -276,7 +278,7 @@ mod tests {
     }
 
     fn hw(leader: &Leader, end: i64, current: i64, now: u64) -> Option<i64> {
-        leader.high_watermark(end, current, 1, (at(now), LAG), |_| true)
+        leader.high_watermark(end, current, 1, (at(now), LAG), |_| true, Flaws::NONE)
     }
 
     #[test]
@@ -333,15 +335,29 @@ mod tests {
         leader.fetched(2, 12, 12, at(101));
         assert_eq!(hw(&leader, 12, 9, 101), Some(10), "3 caught up a second ago");
         assert_eq!(hw(&leader, 12, 9, 131), Some(12), "that was too long ago");
-        let dead = leader.high_watermark(12, 9, 1, (at(101), LAG), |id| id != 3);
+        let dead = leader.high_watermark(12, 9, 1, (at(101), LAG), |id| id != 3, Flaws::NONE);
         assert_eq!(dead, Some(12), "a dead broker is about to join nothing");
     }
 
     #[test]
     fn the_high_watermark_stands_still_under_min_isr() {
         let leader = leader(&[1], 10);
-        assert_eq!(leader.high_watermark(10, 4, 2, (at(100), LAG), |_| true), None);
-        assert_eq!(leader.high_watermark(10, 4, 1, (at(100), LAG), |_| true), Some(10));
+        let moved = |min_isr, flaws| leader.high_watermark(10, 4, min_isr, (at(100), LAG), |_| true, flaws);
+        assert_eq!(moved(2, Flaws::NONE), None);
+        assert_eq!(moved(1, Flaws::NONE), Some(10));
+        assert_eq!(moved(2, Flaws::NONE.with(Flaw::HwAdvancesUnderMinIsr)), Some(10));
+    }
+
+    #[test]
+    fn only_the_flaw_moves_the_high_watermark_past_a_replica_that_is_being_let_in() {
+        let mut leader = leader(&[1, 2], 10);
+        leader.fetched(2, 10, 10, at(100));
+        leader.fetched(3, 10, 10, at(100));
+        leader.expand(3, 10, |_| true).expect("3 is in sync");
+        leader.fetched(2, 12, 12, at(101));
+        let moved = |flaws| leader.high_watermark(12, 10, 1, (at(101), LAG), |_| true, flaws);
+        assert_eq!(moved(Flaws::NONE), None);
+        assert_eq!(moved(Flaws::NONE.with(Flaw::OptimisticIsrHw)), Some(12));
     }
 
     #[test]

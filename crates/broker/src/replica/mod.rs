@@ -10,6 +10,8 @@ pub use leader::{Acknowledgement, IsrChange, Leader, Progress};
 
 use wire::kafka::ErrorCode;
 
+use crate::flaws::{Flaw, Flaws};
+
 /// What the controller says about a partition in a LeaderAndIsr request.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Assignment {
@@ -82,11 +84,18 @@ impl ControlFence {
     /// # Errors
     /// `STALE_BROKER_EPOCH` if the request is for an earlier incarnation (KIP-380), `STALE_CONTROLLER_EPOCH` if it is
     /// from an earlier controller.
-    pub fn admit(&mut self, controller_epoch: i32, broker_epoch: i64, own_broker_epoch: i64) -> Result<(), ErrorCode> {
-        if broker_epoch != -1 && broker_epoch < own_broker_epoch {
+    pub fn admit(
+        &mut self,
+        controller_epoch: i32,
+        broker_epoch: i64,
+        own_broker_epoch: i64,
+        flaws: Flaws,
+    ) -> Result<(), ErrorCode> {
+        let newest = if flaws.has(Flaw::FutureEpochReject) { own_broker_epoch } else { i64::MAX };
+        if broker_epoch != -1 && !(own_broker_epoch..=newest).contains(&broker_epoch) {
             return Err(ErrorCode::StaleBrokerEpoch);
         }
-        if controller_epoch < self.controller_epoch {
+        if controller_epoch < self.controller_epoch && !flaws.has(Flaw::StaleLeaderAndIsr) {
             return Err(ErrorCode::StaleControllerEpoch);
         }
         self.controller_epoch = controller_epoch;
@@ -130,11 +139,14 @@ mod tests {
     #[test]
     fn control_requests_of_the_past_are_refused_and_of_the_future_obeyed() {
         let mut fence = ControlFence::default();
-        assert_eq!(fence.admit(3, 100, 100), Ok(()));
-        assert_eq!(fence.admit(2, 100, 100), Err(ErrorCode::StaleControllerEpoch));
-        assert_eq!(fence.admit(3, 99, 100), Err(ErrorCode::StaleBrokerEpoch));
-        assert_eq!(fence.admit(3, 101, 100), Ok(()), "KAFKA-9839");
-        assert_eq!(fence.admit(9, 99, 100), Err(ErrorCode::StaleBrokerEpoch));
+        assert_eq!(fence.admit(3, 100, 100, Flaws::NONE), Ok(()));
+        assert_eq!(fence.admit(2, 100, 100, Flaws::NONE), Err(ErrorCode::StaleControllerEpoch));
+        assert_eq!(fence.admit(3, 99, 100, Flaws::NONE), Err(ErrorCode::StaleBrokerEpoch));
+        assert_eq!(fence.admit(3, 101, 100, Flaws::NONE), Ok(()), "KAFKA-9839");
+        assert_eq!(fence.admit(9, 99, 100, Flaws::NONE), Err(ErrorCode::StaleBrokerEpoch));
         assert_eq!(fence.controller_epoch(), 3, "a refused request leaves no trace");
+        let future = Flaws::NONE.with(Flaw::FutureEpochReject);
+        assert_eq!(fence.admit(3, 101, 100, future), Err(ErrorCode::StaleBrokerEpoch));
+        assert_eq!(fence.admit(2, 100, 100, Flaws::NONE.with(Flaw::StaleLeaderAndIsr)), Ok(()));
     }
 }

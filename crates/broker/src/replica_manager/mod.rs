@@ -262,7 +262,8 @@ impl ReplicaManager {
 
     /// Moves a leader's high watermark if it can, and wakes who waits for it.
     pub fn advance(&self, replica: &Replica, cause: EventId) -> Option<EventId> {
-        let moved = replica.advance(&self.host, self.settings.replica_lag_time_max(), |id| self.is_alive(id), cause)?;
+        let (lag_max, alive) = (self.settings.replica_lag_time_max(), |id| self.is_alive(id));
+        let moved = replica.advance(&self.host, lag_max, alive, self.flaws, cause)?;
         self.produced.changed(replica.partition, moved);
         self.consumed.changed(replica.partition, moved);
         Some(moved)

@@ -169,6 +169,12 @@ impl Replica {
         }
     }
 
+    /// Whether the leader epoch is another one now, and the log still has what `epoch` wrote below `end`.
+    pub fn still_holds(&self, end: i64, epoch: i32) -> bool {
+        let known = self.epoch_end(epoch);
+        self.leader_epoch() != epoch && known.epoch == epoch && known.end_offset >= end
+    }
+
     pub(crate) fn min_isr(&self, leader: &Leader) -> usize {
         self.settings.borrow().min_isr(leader.replicas().len())
     }
@@ -225,13 +231,14 @@ impl Replica {
         host: &Host,
         lag_max: Duration,
         alive: impl Fn(i32) -> bool,
+        flaws: Flaws,
         cause: EventId,
     ) -> Option<EventId> {
         let mut state = self.state.borrow_mut();
         let Role::Leader(leader) = &state.role else { return None };
         let (current, leader_epoch) = (state.log.high_watermark(), leader.epoch());
         let timing = (host.now(), lag_max);
-        let to = leader.high_watermark(state.counted_end, current, self.min_isr(leader), timing, alive)?;
+        let to = leader.high_watermark(state.counted_end, current, self.min_isr(leader), timing, alive, flaws)?;
         let moved = EventKind::HighWatermarkMoved { partition: self.partition, to, leader_epoch, leading: true };
         state.log.set_high_watermark(to).then(|| host.emit(cause, moved))
     }

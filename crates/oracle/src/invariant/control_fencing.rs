@@ -2,6 +2,7 @@
 //! deposed controller's decision is not stored after its successor's epoch is; a controller epoch belongs to one broker.
 //!
 //! From: KAFKA-6082 (controller epoch checked within the write), KAFKA-1188, KIP-380 (broker epoch), KAFKA-9839.
+//! A broker that has not registered since its start obeys no request for a registration that it had before.
 //! Legal: a newer broker epoch than one's own (KAFKA-9839); a lower controller epoch after a restart (it is memory only); a
 //! decision that was stored in time and only learned of late: zxids decide, not the order of events.
 //! Not checked: requests that were refused.
@@ -78,11 +79,14 @@ impl ControlFencing {
         } else if controller_epoch > highest.0 {
             *highest = (controller_epoch, event.id);
         }
-        if broker_epoch >= 0 && broker_epoch < own {
-            let summary = format!(
-                "{} applied {api} meant for its broker epoch {broker_epoch}; it is {own} since it registered again",
-                event.node
-            );
+        let registered = moment.world.node(event.node).map_or(-1, |node| node.broker_epoch);
+        let since = if own >= 0 {
+            format!("it is {own} since it registered again")
+        } else {
+            "it has started again since, and is not registered".to_owned()
+        };
+        if broker_epoch >= 0 && (broker_epoch < own || (own < 0 && broker_epoch <= registered)) {
+            let summary = format!("{} applied {api} meant for its broker epoch {broker_epoch}; {since}", event.node);
             findings.raise(Charge::at(event, None, "old-incarnation", summary));
         }
     }
@@ -181,6 +185,12 @@ mod tests {
         // KIP-380, and KAFKA-9839 for its other side.
         story().crash(2).restart(2, 0).control(2, 1, 102).fires(&["old-incarnation"]);
         story().control(2, 1, 103).quiet();
+    }
+
+    #[test]
+    fn a_broker_that_is_not_registered_yet_obeys_nothing_meant_for_its_former_registration() {
+        story().crash(2).boot(2, 0).control_unregistered(2, 1, 102).fires(&["old-incarnation"]);
+        story().crash(2).boot(2, 0).control_unregistered(2, 1, 202).quiet();
     }
 
     #[test]

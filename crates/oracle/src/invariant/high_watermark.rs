@@ -5,7 +5,7 @@
 //! Legal: falling back at a start (checkpoint), at a truncation, and at a follower's first move in a new leader epoch, whose
 //! leader may lag; a member whose log was longer earlier in this epoch (its leader remembers that, and it lost the rest in a
 //! power loss); everything after an unclean election.
-//! Not checked: min.insync.replicas (in ZooKeeper mode the high watermark may move with a smaller ISR, KAFKA-15583).
+//! Not checked: min.insync.replicas (see isr-safety).
 
 use trace::EventKind;
 

@@ -1,9 +1,9 @@
 //! O6: every running member of the stored ISR holds all that any broker which believes to lead counts as committed; the stored
 //! state is written conditionally (versions never repeat, leader epochs never go back); a leader is in its ISR, and the ISR
-//! within the replicas.
+//! within the replicas; the high watermark stands still while the ISR is under min.insync.replicas.
 //!
 //! From: `WeakIsr`, `StrongIsr`, `LeaderInIsr` in hachikuji/kafka-specification; `ReplicationQuorumSuperset` in
-//! Vanlightly/kafka-tlaplus; KAFKA-7128, KAFKA-8836, KIP-320, KIP-497, KIP-841.
+//! Vanlightly/kafka-tlaplus; KAFKA-7128, KAFKA-8836, KAFKA-15583, KIP-320, KIP-497, KIP-841.
 //! Legal: a member that is down, unregistered, or restarted since the state was stored is not running; one that lost data in a
 //! power loss is excused until it has caught up (committed-durability tells if that did harm); an unclean leader.
 //! Not checked: eligible leader replicas (KIP-966, KRaft only); replica sets after a reassignment.
@@ -11,7 +11,7 @@
 use trace::{BrokerList, EventId, EventKind};
 
 use crate::finding::{Charge, Findings};
-use crate::fold::{Decision, PartitionFold, Replica};
+use crate::fold::{Decision, PartitionFold, Replica, Role};
 use crate::judge::{Moment, Oracle};
 use crate::sparse::Slots;
 
@@ -35,6 +35,7 @@ impl Oracle for IsrSafety {
         let fold = &moment.world.partitions[place];
         match &moment.event.kind {
             EventKind::HighWatermarkMoved { to, leading: true, .. } => {
+                check_size(moment, fold, *to, findings);
                 if let Some(decision) = &fold.decided {
                     let members = running(moment, fold, decision);
                     let at = Presumed { broker: moment.event.node.to_string(), hw: *to };
@@ -75,6 +76,25 @@ fn running<'a>(
 ) -> impl Iterator<Item = &'a Replica> {
     let meant = decision.isr.iter().filter(|member| moment.world.runs_as_member(*member, decision));
     meant.filter_map(|member| fold.replica(member)).filter(|replica| replica.loaded)
+}
+
+/// A high watermark stands still while its leader's ISR is under min.insync.replicas.
+fn check_size(moment: &Moment, fold: &PartitionFold, to: i64, findings: &mut Findings) {
+    let replica = moment.world.replica(moment.place.expect("in a partition"), moment.event.node);
+    let (Some(Role::Leader { isr, .. }), Some(facts)) =
+        (replica.map(|replica| replica.role), moment.context.topics.get(&fold.partition.topic))
+    else {
+        return;
+    };
+    findings.fact();
+    let least = facts.min_insync.min(facts.replication).max(1);
+    if (isr.len() as i32) < least {
+        let summary = format!(
+            "{}: {} moved its high watermark to {to} with the ISR {isr}, and min.insync.replicas is {least}",
+            fold.partition, moment.event.node
+        );
+        findings.raise(Charge::at(moment.event, Some(fold.partition), "under-min-isr", summary));
+    }
 }
 
 fn check_member(moment: &Moment, fold: &PartitionFold, member: &Replica, leader: &Presumed, findings: &mut Findings) {
@@ -231,6 +251,13 @@ mod tests {
         let mut story = story();
         story.isr(1, &[1, 2]).produce(1, 1).replicate(1, 2).hw(1, 1).isr(1, &[1, 2, 3]);
         story.fires(&["member-lacks-committed"]);
+    }
+
+    #[test]
+    fn the_high_watermark_stands_still_under_min_isr() {
+        // hw-advances-under-min-isr, KAFKA-15583: two are asked for.
+        story().isr(1, &[1]).produce(1, 1).hw(1, 1).fires(&["under-min-isr"]);
+        story().isr(1, &[1, 2]).produce(1, 1).replicate(1, 2).hw(1, 1).quiet();
     }
 
     #[test]

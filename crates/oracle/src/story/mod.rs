@@ -438,6 +438,15 @@ impl Story {
     /// A broker applies a control request.
     pub fn control(&mut self, id: i32, controller_epoch: i32, broker_epoch: i64) -> &mut Story {
         let own_broker_epoch = self.world.broker(id).map_or(-1, |node| node.broker_epoch);
+        self.control_as(id, controller_epoch, broker_epoch, own_broker_epoch)
+    }
+
+    /// A broker applies a control request before it registered in this incarnation.
+    pub fn control_unregistered(&mut self, id: i32, controller_epoch: i32, broker_epoch: i64) -> &mut Story {
+        self.control_as(id, controller_epoch, broker_epoch, -1)
+    }
+
+    fn control_as(&mut self, id: i32, controller_epoch: i32, broker_epoch: i64, own_broker_epoch: i64) -> &mut Story {
         let api = Name::new("LeaderAndIsr");
         self.on(id, EventKind::ControlApplied { api, controller_epoch, broker_epoch, own_broker_epoch })
     }
