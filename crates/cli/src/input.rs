@@ -20,7 +20,7 @@ pub fn text(path: &Path) -> Result<String, Failure> {
 
 /// A scenario, changed as the command line says.
 pub fn scenario(path: &Path, changes: &Changes) -> Result<Scenario, Failure> {
-    let options = Options { set: changes.set.clone(), without_flaws: changes.without_flaws };
+    let options = Options { set: changes.set.clone(), without_flaws: changes.without_flaws, variant: None };
     Ok(Scenario::parse_with(&path.display().to_string(), &text(path)?, &options)?)
 }
 
