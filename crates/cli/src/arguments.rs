@@ -69,10 +69,10 @@ pub struct Run {
     /// The seed; a plan brings its own.
     #[arg(long, value_parser = seed)]
     pub seed: Option<u64>,
-    /// The variant to run.
+    /// Run this variant alone; without it, all variants run and one table compares them.
     #[arg(long)]
     pub variant: Option<String>,
-    /// Where to write the run, instead of runs/SCENARIO/SEED.
+    /// Where to write the run, instead of runs/SCENARIO/SEED or runs/SCENARIO/VARIANT/SEED.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// How much of the trace to keep.
@@ -194,6 +194,9 @@ pub struct Plan {
     /// The seed; a plan brings its own.
     #[arg(long, value_parser = seed)]
     pub seed: Option<u64>,
+    /// With the settings of this variant.
+    #[arg(long)]
+    pub variant: Option<String>,
     #[command(flatten)]
     pub changes: Changes,
     /// Print the plan itself, as TOML that `run` accepts.

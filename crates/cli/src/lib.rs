@@ -10,6 +10,7 @@ mod failure;
 mod input;
 mod shrink;
 mod sweep;
+mod table;
 mod worker;
 
 use std::process::ExitCode;

@@ -20,22 +20,22 @@ pub fn replay(arguments: &Replay) -> Result<Status, Failure> {
     let directory = what.is_dir().then_some(what);
     let path = directory.map_or_else(|| what.to_owned(), |directory| directory.join(PLAN));
     let plan = input::plan(&path, &Changes::default(), None, None)?;
+    let recorded = match directory {
+        Some(directory) => directory::record(directory)?,
+        None => None,
+    };
     let scratch = Scratch::new()?;
     let job = Job {
         plan: plan.to_toml(),
         trace: trace::Mode::Full,
         trace_file: Some(scratch.0.join(TRACE)),
-        variant: None,
+        variant: recorded.as_ref().and_then(|record| record.variant.clone()),
         again: format!("odradek replay {}", what.display()),
     };
     let progress = progress(&format!("replaying {}, seed {}", plan.name, plan.seed));
     let report = Worker::start()?.run(&job, LIMIT);
     progress.finish_and_clear();
     let report = report?;
-    let recorded = match directory {
-        Some(directory) => directory::record(directory)?,
-        None => None,
-    };
     let mut out = std::io::stdout().lock();
     let Some(recorded) = recorded else {
         writeln!(out, "{}\n{}", report.story.trim_end(), report.record.reason)?;

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use scenario::Scenario;
 
-use super::{program, quoted};
+use super::{again, program};
 use crate::Status;
-use crate::arguments::{Changes, Merge, Sweep};
+use crate::arguments::{Merge, Sweep};
 use crate::failure::Failure;
 use crate::input;
 use crate::sweep::line::{RESULTS, Results};
@@ -22,18 +22,22 @@ pub fn sweep(arguments: &Sweep) -> Result<Status, Failure> {
     // All input is checked before anything runs.
     let mut scenarios: Vec<(&PathBuf, Scenario)> = Vec::new();
     for path in &arguments.scenarios {
-        let scenario = input::scenario(path, &arguments.changes)?;
-        if scenario.is_plan() {
-            let message = format!("error: {} is a plan: it has one seed; use `odradek replay`", path.display());
-            return Err(Failure::input(message));
+        for scenario in input::variants(path, &arguments.changes, None)? {
+            if scenario.is_plan() {
+                let message = format!("error: {} is a plan: it has one seed; use `odradek replay`", path.display());
+                return Err(Failure::input(message));
+            }
+            scenarios.push((path, scenario));
         }
-        scenarios.push((path, scenario));
     }
     let all: Vec<Item<'_>> = arguments
         .seeds
         .clone()
         .flat_map(|seed| scenarios.iter().map(move |(path, scenario)| (path, scenario, seed)))
-        .map(|(path, scenario, seed)| Item { file: path, scenario, seed, again: again(path, seed, &arguments.changes) })
+        .map(|(path, scenario, seed)| {
+            let again = format!("odradek {}", again(path, &arguments.changes, scenario.variant(), seed, None));
+            Item { file: path, scenario, seed, again }
+        })
         .collect();
     let total = all.len() as u64;
     let items: Vec<Item<'_>> = match arguments.shard {
@@ -85,7 +89,10 @@ pub fn sweep(arguments: &Sweep) -> Result<Status, Failure> {
 }
 
 fn keys(items: &[Item<'_>]) -> Result<BTreeSet<String>, Failure> {
-    items.iter().map(|item| Ok(Line::key(&item.scenario.resolve(item.seed, None)?.to_toml()))).collect()
+    items
+        .iter()
+        .map(|item| Ok(Line::key(&item.scenario.resolve(item.seed, None)?.to_toml(), item.scenario.variant())))
+        .collect()
 }
 
 /// Merges the results of several sweeps or shards.
@@ -122,18 +129,6 @@ fn conclude(
         stdout.write_all(summary.text(&program()).as_bytes())?;
     }
     Ok(summary.status())
-}
-
-fn again(path: &Path, seed: u64, changes: &Changes) -> String {
-    let mut words =
-        vec!["odradek run".to_owned(), quoted(&path.display().to_string()), "--seed".into(), seed.to_string()];
-    for set in &changes.set {
-        words.extend(["--set".into(), quoted(set)]);
-    }
-    if changes.without_flaws {
-        words.push("--without-flaws".into());
-    }
-    words.join(" ")
 }
 
 /// A bar on a terminal, a plain line now and then elsewhere.

@@ -8,13 +8,14 @@ use sim::Verdict;
 
 use super::Line;
 use crate::Status;
+use crate::table::{self, Row};
 
 /// A distinct failure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Signature {
     /// Oracle, kind of evidence, place in the protocol.
     pub signature: String,
-    /// The scenario of the fastest run.
+    /// The scenario of the fastest run, `SCENARIO/VARIANT` for a variant.
     pub scenario: String,
     /// How many runs show it.
     pub count: u64,
@@ -50,6 +51,9 @@ pub struct Summary {
     pub errors: u64,
     /// Distinct failures, the most frequent first.
     pub signatures: Vec<Signature>,
+    /// What came of each variant; empty where no scenario has any.
+    #[serde(default)]
+    pub variants: Vec<Row>,
     /// Marks reached, with their counts.
     pub marks: BTreeMap<String, u64>,
     /// Marks that a scenario wants to see and no run reached: `SCENARIO: MARK`.
@@ -71,24 +75,22 @@ impl Summary {
     pub fn of(lines: &[Line], total: u64) -> Summary {
         let mut seen = BTreeSet::new();
         let mut lines: Vec<&Line> = lines.iter().filter(|line| seen.insert(&line.key)).collect();
-        lines.sort_by(|a, b| {
-            (&a.record.scenario, a.record.seed, &a.key).cmp(&(&b.record.scenario, b.record.seed, &b.key))
-        });
+        lines.sort_by_cached_key(|line| (line.name(), line.record.seed, line.key.clone()));
         let count = |verdict| lines.iter().filter(|line| line.record.verdict == verdict).count() as u64;
         let mut marks = BTreeMap::new();
-        let mut wanted: BTreeMap<(&str, &str), bool> = BTreeMap::new();
+        let mut wanted: BTreeMap<(String, &str), bool> = BTreeMap::new();
         for line in &lines {
             for (mark, times) in &line.record.marks {
                 *marks.entry(mark.clone()).or_insert(0) += times;
             }
             for mark in &line.sometimes {
-                *wanted.entry((&line.record.scenario, mark)).or_insert(false) |= line.record.marks.contains_key(mark);
+                *wanted.entry((line.name(), mark)).or_insert(false) |= line.record.marks.contains_key(mark);
             }
         }
         let mismatches: Vec<String> = lines
             .iter()
             .filter(|line| line.same == Some(false))
-            .map(|line| format!("{} seed {}", line.record.scenario, line.record.seed))
+            .map(|line| format!("{} seed {}", line.name(), line.record.seed))
             .collect();
         Summary {
             kind: "summary".into(),
@@ -99,6 +101,7 @@ impl Summary {
             failed: count(Verdict::Fail),
             errors: count(Verdict::Error),
             signatures: signatures(&lines),
+            variants: table::rows(&lines.iter().map(|line| &line.record).collect::<Vec<_>>()),
             marks,
             unreached_marks: wanted
                 .iter()
@@ -150,6 +153,10 @@ impl Summary {
             let why = if self.is_complete() { "" } else { " (not every seed was run)" };
             line(&mut text, format!("never reached: {mark}{why}"));
         }
+        if !self.variants.is_empty() {
+            text.push('\n');
+            text += &table::many_seeds(&self.variants, program);
+        }
         for failure in &self.signatures {
             line(
                 &mut text,
@@ -185,7 +192,7 @@ fn signatures(lines: &[&Line]) -> Vec<Signature> {
         let again = record.again.strip_prefix("odradek ").unwrap_or(&record.again).to_owned();
         let entry = found.entry(signature.clone()).or_insert_with(|| Signature {
             signature,
-            scenario: record.scenario.clone(),
+            scenario: line.name(),
             count: 0,
             first_seed: record.seed,
             fastest_seed: record.seed,
@@ -197,7 +204,7 @@ fn signatures(lines: &[&Line]) -> Vec<Signature> {
         entry.first_seed = entry.first_seed.min(record.seed);
         if record.wall_seconds < entry.fastest_seconds {
             (entry.fastest_seed, entry.fastest_seconds, entry.again) = (record.seed, record.wall_seconds, again);
-            (entry.scenario, entry.summary) = (record.scenario.clone(), record.reason.clone());
+            (entry.scenario, entry.summary) = (line.name(), record.reason.clone());
         }
     }
     let mut found: Vec<Signature> = found.into_values().collect();
