@@ -5,7 +5,8 @@ use std::io::Write;
 use scenario::Plan;
 use trace::Mode;
 
-use super::replay::{Scratch, tell_divergence};
+use super::diff::{self, Named};
+use super::replay::Scratch;
 use super::run::{LIMIT, progress};
 use crate::Status;
 use crate::arguments::Check;
@@ -74,5 +75,6 @@ fn explain(out: &mut impl Write, plan: &Plan) -> Result<(), Failure> {
         Worker::start()?.run(&job, LIMIT)?;
         traces.push(input::trace(&file)?.1);
     }
-    tell_divergence(out, &traces[0], &traces[1])
+    let (left, right) = (Named { name: "first", events: &traces[0] }, Named { name: "second", events: &traces[1] });
+    diff::tell(out, &left, &right)
 }

@@ -1,6 +1,8 @@
 //! The commands, one file each.
 
 pub mod check;
+pub mod completions;
+pub mod diff;
 pub mod explain;
 pub mod flaws;
 pub mod new;

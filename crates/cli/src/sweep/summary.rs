@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sim::Verdict;
 
 use super::Line;
+use super::ledger::{self, Known};
 use crate::Status;
 use crate::table::{self, Row};
 
@@ -131,20 +132,30 @@ impl Summary {
         }
     }
 
-    /// For people.
-    pub fn text(&self, program: &str) -> String {
+    /// The verdict in words.
+    pub fn word(&self) -> &'static str {
+        match self.status() {
+            Status::Good if self.is_complete() => "PASS",
+            Status::Good => "PASS so far",
+            Status::Failed | Status::BadInput => "FAIL",
+            Status::Broken => "ERROR: some runs broke",
+        }
+    }
+
+    /// For people, with what the ledger knows of the failures.
+    pub fn text(&self, program: &str, known: &Known) -> String {
         let mut text = String::new();
         let speed = self.simulated_seconds / self.core_seconds.max(1e-9);
         line(
             &mut text,
             format!(
-                "{} of {} seeds: {} passed, {} failed, {} broke; {:.0} s simulated in {:.0} core-seconds ({speed:.0}x)",
+                "{} of {} runs: {} passed, {} failed, {} broke; {:.0} s simulated in {:.0} core-seconds ({speed:.0}x)",
                 self.runs, self.total, self.passed, self.failed, self.errors, self.simulated_seconds, self.core_seconds
             ),
         );
         line(
             &mut text,
-            format!("{} seeds run twice: {} gave another fingerprint", self.rechecked, self.fingerprint_mismatches),
+            format!("{} ran twice: {} gave another fingerprint", self.rechecked, self.fingerprint_mismatches),
         );
         for seed in &self.mismatches {
             line(&mut text, format!("   NOT DETERMINISTIC: {seed}"));
@@ -165,18 +176,11 @@ impl Summary {
                     failure.count, failure.signature, failure.first_seed, failure.fastest_seed, failure.fastest_seconds
                 ),
             );
+            line(&mut text, format!("        {}", ledger::age(known, &failure.signature)));
             line(&mut text, format!("        {}: {}", failure.scenario, failure.summary));
             line(&mut text, format!("        again: {program} {}", failure.again));
         }
-        line(
-            &mut text,
-            match self.status() {
-                Status::Good if self.is_complete() => "PASS".into(),
-                Status::Good => "PASS so far".into(),
-                Status::Failed | Status::BadInput => "FAIL".into(),
-                Status::Broken => "ERROR: some runs broke".to_owned(),
-            },
-        );
+        line(&mut text, self.word().into());
         text
     }
 }
