@@ -34,6 +34,8 @@ pub enum Command {
     Check(Check),
     /// Look into a trace.
     Show(Show),
+    /// Find where two traces part; status 0 if they are equal, 1 if not.
+    Diff(Diff),
     /// Open the visualizer.
     View(View),
     /// List the scenarios of this folder.
@@ -44,6 +46,8 @@ pub enum Command {
     Explain(Explain),
     /// List the catalogue of historical flaws.
     Flaws,
+    /// Print a script for shell completion.
+    Completions(Completions),
     /// Runs plans that come on standard input, one JSON object a line.
     #[command(hide = true)]
     Worker,
@@ -69,10 +73,10 @@ pub struct Run {
     /// The seed; a plan brings its own.
     #[arg(long, value_parser = seed)]
     pub seed: Option<u64>,
-    /// The variant to run.
+    /// Run this variant alone; without it, all variants run and one table compares them.
     #[arg(long)]
     pub variant: Option<String>,
-    /// Where to write the run, instead of runs/SCENARIO/SEED.
+    /// Where to write the run, instead of runs/SCENARIO/SEED or runs/SCENARIO/VARIANT/SEED.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// How much of the trace to keep.
@@ -136,6 +140,9 @@ pub struct Sweep {
     /// Write a report as JUnit XML.
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
+    /// The ledger, which keeps when each failure was first and last seen over all sweeps.
+    #[arg(long, value_name = "FILE", default_value = "runs/ledger.jsonl")]
+    pub ledger: PathBuf,
     /// Where results and failing runs go, instead of runs/sweep.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -155,6 +162,9 @@ pub struct Merge {
     /// Write a report as JUnit XML.
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
+    /// The ledger, which keeps when each failure was first and last seen over all sweeps.
+    #[arg(long, value_name = "FILE", default_value = "runs/ledger.jsonl")]
+    pub ledger: PathBuf,
     /// Print the summary as one JSON object.
     #[arg(long)]
     pub json: bool,
@@ -194,6 +204,9 @@ pub struct Plan {
     /// The seed; a plan brings its own.
     #[arg(long, value_parser = seed)]
     pub seed: Option<u64>,
+    /// With the settings of this variant.
+    #[arg(long)]
+    pub variant: Option<String>,
     #[command(flatten)]
     pub changes: Changes,
     /// Print the plan itself, as TOML that `run` accepts.
@@ -244,6 +257,27 @@ pub struct Show {
     /// Tell why: from an event id, or violation:1, back to the fault.
     #[arg(long, value_name = "EVENT|violation:N")]
     pub why: Option<String>,
+}
+
+/// `odradek diff`
+#[derive(Args)]
+pub struct Diff {
+    /// A trace file, or a run directory.
+    #[arg(value_name = "TRACE")]
+    pub left: PathBuf,
+    /// The other.
+    #[arg(value_name = "TRACE")]
+    pub right: PathBuf,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `odradek completions`
+#[derive(Args)]
+pub struct Completions {
+    /// The shell.
+    pub shell: clap_complete::Shell,
 }
 
 /// `odradek view`

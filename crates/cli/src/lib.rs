@@ -10,6 +10,7 @@ mod failure;
 mod input;
 mod shrink;
 mod sweep;
+mod table;
 mod worker;
 
 use std::process::ExitCode;
@@ -63,6 +64,8 @@ fn dispatch(command: Command) -> Result<Status, Failure> {
         Command::New(new) => commands::new::new(&new),
         Command::Explain(explain) => commands::explain::explain(&explain),
         Command::Flaws => commands::flaws::flaws(),
+        Command::Diff(diff) => commands::diff::diff(&diff),
+        Command::Completions(completions) => commands::completions::completions(&completions),
         Command::Worker => worker::serve(),
     }
 }
