@@ -14,6 +14,8 @@ pub enum Flaw {
     /// A leader writes its ISR without comparing the znode's version, and so over what the controller decided
     /// meanwhile (the bug that conditional ISR writes prevent; see KIP-497, KAFKA-8836).
     IsrBlindWrite,
+    /// No flaw that Kafka had, but ours: one of many brokers once counts a batch as committed on its own (see `canary`).
+    Canary,
     /// A new segment's bytes are synced, its directory entry is not (KAFKA-3968): power loss removes the whole file.
     NoDirFsync,
 }
@@ -21,7 +23,7 @@ pub enum Flaw {
 impl Flaw {
     /// All flaws.
     pub const ALL: &[Flaw] =
-        &[Flaw::HwTruncationLoss, Flaw::FastFailoverDivergence, Flaw::IsrBlindWrite, Flaw::NoDirFsync];
+        &[Flaw::HwTruncationLoss, Flaw::FastFailoverDivergence, Flaw::IsrBlindWrite, Flaw::Canary, Flaw::NoDirFsync];
 
     /// Its name in scenarios.
     pub const fn name(self) -> &'static str {
@@ -29,6 +31,7 @@ impl Flaw {
             Flaw::HwTruncationLoss => "hw-truncation-loss",
             Flaw::FastFailoverDivergence => "fast-failover-divergence",
             Flaw::IsrBlindWrite => "isr-blind-write",
+            Flaw::Canary => "canary",
             Flaw::NoDirFsync => "no-dir-fsync",
         }
     }

@@ -8,7 +8,6 @@ use crate::settings::{Scope, Setting};
 pub(crate) const UNSUPPORTED_FEATURES: &[(&str, &str)] = &[
     ("variant", "variants (`[[variant]]`) are"),
     ("processor", "processors (`[[processor]]`) are"),
-    ("reseed", "reseeding (`[[reseed]]`) is"),
     ("group", "consumer groups are"),
     ("commit", "committing offsets is"),
     ("controllers", "KRaft (`controllers`) is"),

@@ -372,7 +372,7 @@ fn what_is_not_built_is_refused_by_name() {
         "[[variant]]\nname = \"b\"\nset = { \"topic.orders.partitions\" = 1 }\n[expect]",
         "40:1: variants (`[[variant]]`) are not supported yet",
     );
-    check("[expect]", "[[reseed]]\nat = \"1s\"\n[expect]", "40:1: reseeding (`[[reseed]]`) is not supported yet");
+    check("[expect]", "[[reseed]]\nseed = 3\n[expect]", "40:1: `at` is missing in [[reseed]] (a duration)");
     check(
         "topics = [\"orders\"]",
         "topics = [\"orders\"]\ngroup = \"mail\"",

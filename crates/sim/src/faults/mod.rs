@@ -5,7 +5,7 @@ mod limit;
 mod steps;
 mod target;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -59,13 +59,19 @@ struct Inner {
     judge: Judge,
     active: RefCell<BTreeMap<usize, Active>>,
     effects: RefCell<Vec<Effect>>,
+    resting: Cell<bool>,
 }
 
 impl Injector {
     /// An injector of the plan's faults; nothing happens before [`Injector::start`].
     pub fn new(world: World, plan: Rc<Plan>, judge: Judge) -> Injector {
         let effects = RefCell::new(vec![Effect::NeverFired; plan.faults.len()]);
-        Injector(Rc::new(Inner { world, plan, judge, active: RefCell::default(), effects }))
+        Injector(Rc::new(Inner { world, plan, judge, active: RefCell::default(), effects, resting: Cell::new(false) }))
+    }
+
+    /// No fault begins any more; those that have are healed in their time.
+    pub fn rest(&self) {
+        self.0.resting.set(true);
     }
 
     /// Chaos begins now, at the event `chaos`: faults wait for their time or their condition.
@@ -111,6 +117,9 @@ impl Injector {
 
     /// One fault, from now to its healing.
     fn live(&self, place: usize, cause: EventId) {
+        if self.0.resting.get() {
+            return;
+        }
         self.0.judge.catch_up();
         let fault = &self.0.plan.faults[place];
         if self.exceeds_limit(fault).is_some() {
