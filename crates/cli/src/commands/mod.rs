@@ -1,8 +1,10 @@
 //! The commands, one file each.
 
+pub mod bench;
 pub mod check;
 pub mod explain;
 pub mod flaws;
+pub mod likelihood;
 pub mod new;
 pub mod plan;
 pub mod replay;
