@@ -36,6 +36,8 @@ pub enum Command {
     Check(Check),
     /// Look into a trace.
     Show(Show),
+    /// Write a trace in the format of another tool.
+    Export(Export),
     /// Open the visualizer.
     View(View),
     /// List the scenarios of this folder.
@@ -246,6 +248,39 @@ pub struct Show {
     /// Tell why: from an event id, or violation:1, back to the fault.
     #[arg(long, value_name = "EVENT|violation:N")]
     pub why: Option<String>,
+}
+
+/// `odradek export`
+#[derive(Args)]
+#[command(after_help = format!("ShiViz reads its log with the regular expression on the file's first line:\n  {}", crate::export::shiviz::REGEX))]
+pub struct Export {
+    /// A trace file or a run directory.
+    pub trace: PathBuf,
+    /// The format.
+    #[arg(long, value_enum)]
+    pub format: Format,
+    /// Only events from this time on, such as 12.5s.
+    #[arg(long, value_name = "T", value_parser = time)]
+    pub from: Option<u64>,
+    /// Only events before this time.
+    #[arg(long, value_name = "T", value_parser = time)]
+    pub to: Option<u64>,
+    /// Where to write it, instead of standard output.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// A format of another tool.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Chrome's trace JSON, for ui.perfetto.dev: nodes, partitions, faults, an arrow for each frame.
+    Perfetto,
+    /// A log with vector clocks, for ShiViz.
+    Shiviz,
+    /// A space-time diagram, for a narrow window.
+    Svg,
+    /// One event a line, for a spreadsheet.
+    Csv,
 }
 
 /// `odradek view`

@@ -7,6 +7,7 @@ mod arguments;
 mod bench;
 mod commands;
 mod directory;
+mod export;
 mod failure;
 mod input;
 mod likelihood;
@@ -62,6 +63,7 @@ fn dispatch(command: Command) -> Result<Status, Failure> {
         Command::Merge(merge) => commands::sweep::merge(&merge),
         Command::Check(check) => commands::check::check(&check),
         Command::Show(show) => commands::show::show(&show),
+        Command::Export(export) => commands::export::export(&export),
         Command::View(view) => commands::view::view(&view),
         Command::Scenarios => commands::scenarios::scenarios(),
         Command::New(new) => commands::new::new(&new),

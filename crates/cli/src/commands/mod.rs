@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod check;
 pub mod explain;
+pub mod export;
 pub mod flaws;
 pub mod likelihood;
 pub mod new;
