@@ -36,6 +36,8 @@ pub enum Command {
     Check(Check),
     /// Look into a trace.
     Show(Show),
+    /// Write a run as one HTML file: story, lanes, violations, causes, how to repeat it.
+    Report(Report),
     /// Write a trace in the format of another tool.
     Export(Export),
     /// Open the visualizer.
@@ -248,6 +250,17 @@ pub struct Show {
     /// Tell why: from an event id, or violation:1, back to the fault.
     #[arg(long, value_name = "EVENT|violation:N")]
     pub why: Option<String>,
+}
+
+/// `odradek report`
+#[derive(Args)]
+pub struct Report {
+    /// A run directory.
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+    /// Where to write it, instead of DIR/report.html.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// `odradek export`

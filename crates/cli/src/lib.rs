@@ -12,6 +12,7 @@ mod failure;
 mod input;
 mod likelihood;
 mod lines;
+mod report;
 mod shrink;
 mod sweep;
 mod worker;
@@ -64,6 +65,7 @@ fn dispatch(command: Command) -> Result<Status, Failure> {
         Command::Check(check) => commands::check::check(&check),
         Command::Show(show) => commands::show::show(&show),
         Command::Export(export) => commands::export::export(&export),
+        Command::Report(report) => commands::report::report(&report),
         Command::View(view) => commands::view::view(&view),
         Command::Scenarios => commands::scenarios::scenarios(),
         Command::New(new) => commands::new::new(&new),

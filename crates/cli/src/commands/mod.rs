@@ -9,6 +9,7 @@ pub mod likelihood;
 pub mod new;
 pub mod plan;
 pub mod replay;
+pub mod report;
 pub mod run;
 pub mod scenarios;
 pub mod show;
