@@ -7,6 +7,7 @@ mod catalogues;
 mod causes;
 mod command_line;
 mod determinism;
+mod evidence;
 mod faults;
 mod hostile_traces;
 mod scenarios;

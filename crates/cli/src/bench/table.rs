@@ -27,13 +27,22 @@ pub fn reasons(path: &Path) -> Result<Reasons, Failure> {
     Ok(file.missed)
 }
 
-const HEADS: [&str; 8] =
-    ["flaw", "scenario finds it", "clean without it", "ranges", "runs to detection", "core-seconds", "shrunk to", "found by"];
+const HEADS: [&str; 8] = [
+    "flaw",
+    "scenario finds it",
+    "clean without it",
+    "ranges",
+    "runs to detection",
+    "core-seconds",
+    "shrunk to",
+    "found by",
+];
 
 fn cells(score: &Score) -> [String; 8] {
     let seeds = |part: Option<(u64, u64)>| part.map_or("-".into(), |(good, of)| format!("{good} of {of}"));
     let shrunk = match &score.shrunk {
-        Some(shrunk) => format!("{}: {}", shrunk.faults, shrunk.kinds.join(", ")).trim_end_matches(": ").to_owned(),
+        Some(shrunk) if shrunk.faults == 0 => "0".into(),
+        Some(shrunk) => format!("{} ({})", shrunk.faults, shrunk.kinds.join(", ")),
         None => "-".into(),
     };
     let found: BTreeSet<String> = score
@@ -60,7 +69,11 @@ fn cells(score: &Score) -> [String; 8] {
 /// `median (least to most)`.
 fn spread([median, least, most]: [Option<f64>; 3], digits: usize) -> String {
     let figure = |value: Option<f64>| value.map_or("missed".into(), |value| format!("{value:.digits$}"));
-    if least.is_none() { "missed".into() } else { format!("{} ({} to {})", figure(median), figure(least), figure(most)) }
+    if least.is_none() {
+        "missed".into()
+    } else {
+        format!("{} ({} to {})", figure(median), figure(least), figure(most))
+    }
 }
 
 /// How many flaws were found in at least one range, in words.
@@ -158,14 +171,15 @@ mod tests {
         let text = text(&scores);
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[1].contains("2 of 3") && lines[1].contains("3 (1 to missed)"), "{text}");
-        assert!(lines[1].contains("recovery") && lines[1].contains("1: power-loss"), "{text}");
+        assert!(lines[1].contains("recovery") && lines[1].contains("1 (power-loss)"), "{text}");
         assert!(lines[2].contains("0 of 3") && lines[2].contains("missed  "), "{text}");
         assert!(text.contains("1 of 2 flaws (50 %)"), "{text}");
     }
 
     #[test]
     fn a_missed_flaw_has_its_reason_on_the_page() {
-        let made = Made { date: "2026-05-01", command: "odradek", commit: "abc", seeds: "0..9", ranges: 3, scenarios: 3 };
+        let made =
+            Made { date: "2026-05-01", command: "odradek", commit: "abc", seeds: "0..9", ranges: 3, scenarios: 3 };
         let page = |reasons: &Reasons, runs: &[Option<u64>]| markdown(&[score(runs)], reasons, &made);
         let reasons = Reasons::from([("no-dir-fsync".to_owned(), "needs a | power loss".to_owned())]);
         assert!(page(&reasons, &[None]).contains("| needs a \\| power loss |"));

@@ -98,12 +98,7 @@ fn blank(flaw: &'static Flaw) -> Score {
 }
 
 /// What came of each part, in their order.
-fn all(
-    benches: &[Bench],
-    parts: &[(usize, Part)],
-    how: &How<'_>,
-    known: &Mutex<Known>,
-) -> Result<Vec<Came>, Failure> {
+fn all(benches: &[Bench], parts: &[(usize, Part)], how: &How<'_>, known: &Mutex<Known>) -> Result<Vec<Came>, Failure> {
     let next = AtomicUsize::new(0);
     let done = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);

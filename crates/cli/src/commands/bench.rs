@@ -20,11 +20,14 @@ use crate::worker::COMMIT;
 pub fn bench(arguments: &Flaws) -> Result<Status, Failure> {
     // All input is checked before anything runs.
     let chosen = chosen(&arguments.names)?;
-    let benches = chosen.into_iter().map(|flaw| Bench::read(flaw, &arguments.scenarios)).collect::<Result<Vec<_>, _>>()?;
+    let benches =
+        chosen.into_iter().map(|flaw| Bench::read(flaw, &arguments.scenarios)).collect::<Result<Vec<_>, _>>()?;
     let ranges = split(&arguments.seeds, arguments.ranges)?;
     let reasons = match &arguments.reasons {
         Some(path) => table::reasons(path)?,
-        None => Some(Path::new("docs/flaw-bench.toml")).filter(|path| path.exists()).map_or(Ok(Default::default()), table::reasons)?,
+        None => Some(Path::new("docs/flaw-bench.toml"))
+            .filter(|path| path.exists())
+            .map_or(Ok(Default::default()), table::reasons)?,
     };
     let out = arguments.out.clone().unwrap_or_else(|| PathBuf::from("runs/flaw-bench"));
     let jobs = arguments.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));

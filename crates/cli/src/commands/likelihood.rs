@@ -47,8 +47,13 @@ pub fn likelihood(arguments: &Arguments) -> Result<Status, Failure> {
     let end = scenario::Duration::from_nanos(failed_at.saturating_sub(starts)).min(plan.phases.chaos);
     eprintln!("{}, seed {}: {signature} at {:.3}s", plan.name, plan.seed, failed_at as f64 / 1e9);
 
-    let mut survey =
-        Survey { plan: &plan, signature: &signature, tails: arguments.tails, limit: arguments.timeout, workers: &mut workers };
+    let mut survey = Survey {
+        plan: &plan,
+        signature: &signature,
+        tails: arguments.tails,
+        limit: arguments.timeout,
+        workers: &mut workers,
+    };
     let mut points = survey.points(&instants(end, arguments.points))?;
     if let Some(jump) = jumps(&points).first() {
         // Half as many instants again where it matters.
@@ -75,7 +80,9 @@ pub fn likelihood(arguments: &Arguments) -> Result<Status, Failure> {
         return Ok(Status::Good);
     }
     out.write_all(likelihood::text(&found, &events).as_bytes())?;
-    if let (Some(directory), Some(jump)) = (directory.filter(|directory| directory.join(TRACE).exists()), found.jumps.first()) {
+    if let (Some(directory), Some(jump)) =
+        (directory.filter(|directory| directory.join(TRACE).exists()), found.jumps.first())
+    {
         let trace = quoted(&directory.join(TRACE).display().to_string());
         let (from, to) = (jump.from_ns as f64 / 1e9, jump.to_ns as f64 / 1e9);
         writeln!(out, "\nlook:  {} show {trace} --from {from:.3}s --to {to:.3}s", program())?;
@@ -91,7 +98,8 @@ fn first_violation(record: &RunRecord) -> Option<String> {
 }
 
 fn when(events: &[Event], wanted: &str) -> Option<u64> {
-    let shows = |event: &&Event| matches!(&event.kind, EventKind::Violation { signature, .. } if signature.as_str() == wanted);
+    let shows =
+        |event: &&Event| matches!(&event.kind, EventKind::Violation { signature, .. } if signature.as_str() == wanted);
     events.iter().find(shows).map(|event| event.at)
 }
 

@@ -23,7 +23,9 @@ pub fn report(arguments: &Arguments) -> Result<Status, Failure> {
     let directory = arguments.directory.as_path();
     let record = directory::record(directory)?.ok_or_else(|| {
         let name = directory.display();
-        Failure::input(format!("error: {name} is no run directory: it holds no verdict.json\nhelp: `odradek run` writes one"))
+        Failure::input(format!(
+            "error: {name} is no run directory: it holds no verdict.json\nhelp: `odradek run` writes one"
+        ))
     })?;
     let path = directory.join(PLAN);
     let text = input::text(&path)?;
@@ -63,7 +65,8 @@ fn traced(directory: &Path) -> Result<Option<(String, Vec<Event>)>, Failure> {
 fn chain(events: &[Event], record: &sim::RunRecord) -> Result<Option<String>, Failure> {
     let signature = record.violations.iter().find(|violation| !violation.expected).or(record.violations.first());
     let Some(signature) = signature.map(|violation| violation.signature.as_str()) else { return Ok(None) };
-    let shows = |event: &&Event| matches!(&event.kind, EventKind::Violation { signature: it, .. } if it.as_str() == signature);
+    let shows =
+        |event: &&Event| matches!(&event.kind, EventKind::Violation { signature: it, .. } if it.as_str() == signature);
     let Some(event) = events.iter().find(shows) else { return Ok(None) };
     let mut text = Vec::new();
     why(&mut text, events, &event.id.to_string())?;

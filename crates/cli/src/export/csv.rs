@@ -65,7 +65,10 @@ mod tests {
         for (row, event) in rows[1..].iter().zip(&events) {
             assert_eq!(row.len(), 7);
             let kind: trace::EventKind = serde_json::from_str(&row[6]).unwrap();
-            assert_eq!((row[0].as_str(), row[2].as_str(), kind), (&*event.id.to_string(), event.node.as_str(), event.kind.clone()));
+            assert_eq!(
+                (row[0].as_str(), row[2].as_str(), kind),
+                (&*event.id.to_string(), event.node.as_str(), event.kind.clone())
+            );
         }
     }
 }

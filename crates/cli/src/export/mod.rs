@@ -11,7 +11,8 @@ use trace::{Event, Name};
 
 /// The nodes of these events, the world first, then by name with numbers in their order.
 pub fn nodes(events: &[Event]) -> Vec<Name> {
-    let mut nodes: Vec<Name> = events.iter().map(|event| event.node).collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+    let mut nodes: Vec<Name> =
+        events.iter().map(|event| event.node).collect::<std::collections::BTreeSet<_>>().into_iter().collect();
     nodes.sort_by_key(|node| (node.as_str() != "world", rank(node.as_str())));
     nodes
 }

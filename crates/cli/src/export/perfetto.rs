@@ -61,11 +61,15 @@ impl Writer {
         let node = self.places[&event.node];
         let none = Name::new("");
         match &event.kind {
-            EventKind::FrameSent(frame) => self.frame(event, node, &format!("{} to {}", frame.api, frame.peer), Some("s")),
+            EventKind::FrameSent(frame) => {
+                self.frame(event, node, &format!("{} to {}", frame.api, frame.peer), Some("s"))
+            }
             EventKind::FrameDelivered(frame) => {
                 self.frame(event, node, &format!("{} from {}", frame.api, frame.peer), Some("f"));
             }
-            EventKind::FrameDropped(frame) => self.frame(event, node, &format!("lost: {} from {}", frame.api, frame.peer), None),
+            EventKind::FrameDropped(frame) => {
+                self.frame(event, node, &format!("lost: {} from {}", frame.api, frame.peer), None)
+            }
             EventKind::FaultBegan { fault, kind, target } => {
                 self.begin(node, Track::Faults, *fault, format!("{fault}: {kind} {target}"), event);
             }
@@ -130,7 +134,8 @@ impl Writer {
         }));
         let Some(arrow) = arrow else { return };
         let id = if arrow == "s" { event.id.0 } else { event.cause.0 };
-        let mut flow = json!({ "ph": arrow, "pid": pid, "tid": tid, "ts": ts, "id": id, "name": "frame", "cat": "frame" });
+        let mut flow =
+            json!({ "ph": arrow, "pid": pid, "tid": tid, "ts": ts, "id": id, "name": "frame", "cat": "frame" });
         if arrow == "f" {
             flow["bp"] = "e".into();
         }
@@ -155,7 +160,9 @@ impl Writer {
                 Track::Faults => "faults".to_owned(),
                 Track::Partition(partition) => partition.to_string(),
             };
-            all.push(json!({ "ph": "M", "pid": node + 1, "tid": tid, "name": "thread_name", "args": { "name": name } }));
+            all.push(
+                json!({ "ph": "M", "pid": node + 1, "tid": tid, "name": "thread_name", "args": { "name": name } }),
+            );
         }
         all.append(&mut self.written);
         json!({ "traceEvents": all, "displayTimeUnit": "ms" })

@@ -19,14 +19,16 @@ pub fn log(events: &[Event]) -> String {
     // What other nodes may learn from: the clock at each event so far.
     let mut at_event: BTreeMap<EventId, (Name, BTreeMap<Name, u64>)> = BTreeMap::new();
     for event in events {
-        let learned = at_event.get(&event.cause).filter(|(node, _)| *node != event.node).map(|(_, clock)| clock.clone());
+        let learned =
+            at_event.get(&event.cause).filter(|(node, _)| *node != event.node).map(|(_, clock)| clock.clone());
         let clock = clocks.entry(event.node).or_default();
         *clock.entry(event.node).or_default() += 1;
         for (node, count) in learned.into_iter().flatten().filter(|(node, _)| *node != event.node) {
             let known = clock.entry(node).or_default();
             *known = (*known).max(count);
         }
-        let numbers: Map<String, Value> = clock.iter().map(|(node, count)| (node.to_string(), (*count).into())).collect();
+        let numbers: Map<String, Value> =
+            clock.iter().map(|(node, count)| (node.to_string(), (*count).into())).collect();
         let told = describe(&event.kind).replace(['\n', '\r'], " ");
         text += &format!("{} {}\n{:.6}s {told}\n", event.node, Value::Object(numbers), event.at as f64 / 1e9);
         at_event.insert(event.id, (event.node, clock.clone()));
@@ -60,7 +62,11 @@ mod tests {
             *count += 1;
             assert_eq!(clock[host], *count, "a host's own clock goes up by one");
         }
-        assert_eq!(parsed[2].1, BTreeMap::from([("broker-2".into(), 2), ("shop-0".into(), 1)]), "a frame carries the clock");
+        assert_eq!(
+            parsed[2].1,
+            BTreeMap::from([("broker-2".into(), 2), ("shop-0".into(), 1)]),
+            "a frame carries the clock"
+        );
         assert_eq!(parsed[4].1["broker-2"], 2, "and its answer carries it back");
         assert!(parsed[3].2.contains("a <-> \"b\", c"));
     }

@@ -46,7 +46,12 @@ pub fn diagram(title: &str, events: &[Event]) -> String {
     for (row, event) in drawn.iter().enumerate() {
         let (own_x, y) = (x(places[&event.node]), row_y(row));
         if last != Some(event.at) {
-            svg += &format!("<text class=\"time\" x=\"{}\" y=\"{}\">{:.6}s</text>\n", LEFT - 10, y + 4, event.at as f64 / 1e9);
+            svg += &format!(
+                "<text class=\"time\" x=\"{}\" y=\"{}\">{:.6}s</text>\n",
+                LEFT - 10,
+                y + 4,
+                event.at as f64 / 1e9
+            );
             last = Some(event.at);
         }
         match &event.kind {
@@ -162,6 +167,8 @@ mod tests {
         assert_eq!(count("circle"), events().len());
         assert_eq!(svg.matches("data-frame=\"2\"").count(), 1, "the frame of event 2 arrives");
         assert_eq!(svg.matches("<path class=\"lost\"").count(), 1);
-        assert!(svg.contains("cut: partition a &lt;-&gt; &quot;b&quot;, c") || svg.contains("a &lt;-&gt; &quot;b&quot;, c"));
+        assert!(
+            svg.contains("cut: partition a &lt;-&gt; &quot;b&quot;, c") || svg.contains("a &lt;-&gt; &quot;b&quot;, c")
+        );
     }
 }

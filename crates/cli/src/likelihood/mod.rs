@@ -89,7 +89,9 @@ pub fn jumps(points: &[Point]) -> Vec<Jump> {
         });
         // Of equal ones the first: `max_by` would give the last.
         let rise = |jump: &Jump| jump.after - jump.before;
-        steps.reduce(|best, next| if rise(&next) > rise(&best) { next } else { best }).filter(|best| rise(best) >= 0.0999)
+        steps
+            .reduce(|best, next| if rise(&next) > rise(&best) { next } else { best })
+            .filter(|best| rise(best) >= 0.0999)
     };
     curves.iter().filter_map(largest).collect()
 }

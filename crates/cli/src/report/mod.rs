@@ -12,6 +12,9 @@ use crate::export::escaped;
 /// So many violations are told one by one.
 const VIOLATIONS: usize = 40;
 
+/// So many violations are told within a chapter of the story.
+const TOLD: u32 = 3;
+
 /// All that a report shows.
 pub struct Report<'a> {
     /// The run's record.
@@ -74,7 +77,7 @@ pub fn html(report: &Report<'_>) -> String {
     }
     if let Some(why) = &report.why {
         let note = "<p class=\"quiet\">From the violation back to the fault behind it, the effect first.</p>\n";
-        section(&mut page, "Why", &format!("{note}<pre>{}</pre>\n", escaped(why)));
+        section(&mut page, "Why", &format!("{note}<pre class=\"chain\">{}</pre>\n", escaped(why)));
     }
     section(&mut page, "What was proved", &oracles(record));
     section(&mut page, "How to repeat", &repeat(report));
@@ -98,13 +101,22 @@ fn story(report: &Report<'_>) -> String {
         text += &row(chapter.at, "chapter", &format!("{}{}", chapter.heading, chapter.detail));
         let mut lines: Vec<_> = chapter.lines.iter().collect();
         lines.sort_by_key(|line| line.at);
+        let (mut violations, mut last) = (0, chapter.at);
         for line in lines {
+            last = line.at;
+            violations += u32::from(line.text.starts_with("VIOLATION"));
+            if violations > TOLD && line.text.starts_with("VIOLATION") {
+                continue;
+            }
             let class = match line.text.as_str() {
                 text if text.starts_with("VIOLATION") => "bad",
                 text if text.starts_with("note:") => "note",
                 _ => "",
             };
             text += &row(line.at, class, &format!("{}{}", line.text, line.detail));
+        }
+        if violations > TOLD {
+            text += &row(last, "bad", &format!("... and {} more violations, listed below", violations - TOLD));
         }
     }
     text + "</table>\n"
@@ -126,7 +138,8 @@ fn records(record: &RunRecord) -> String {
         let class = if *bad && *count > 0 { " class=\"bad\"" } else { "" };
         format!("<td{class}>{count}</td>")
     });
-    let mut text = format!("<table class=\"numbers\">\n<tr>{heads}</tr>\n<tr>{}</tr>\n</table>\n", values.collect::<String>());
+    let mut text =
+        format!("<table class=\"numbers\">\n<tr>{heads}</tr>\n<tr>{}</tr>\n</table>\n", values.collect::<String>());
     if !record.unavailable_seconds.is_empty() {
         text += "<table class=\"numbers\">\n<tr><th>topic</th><th>longest without a successful write</th></tr>\n";
         for (topic, seconds) in &record.unavailable_seconds {
@@ -164,7 +177,8 @@ fn oracles(record: &RunRecord) -> String {
     for oracle in &record.oracles {
         let class = if oracle.violations > 0 { " class=\"bad\"" } else { "" };
         let name = escaped(&oracle.oracle);
-        let _ = writeln!(text, "<tr><td>{name}</td><td>{}</td><td{class}>{}</td></tr>", oracle.facts, oracle.violations);
+        let _ =
+            writeln!(text, "<tr><td>{name}</td><td>{}</td><td{class}>{}</td></tr>", oracle.facts, oracle.violations);
     }
     text += "</table></details>\n";
     if !record.vacuous.is_empty() {
@@ -197,7 +211,7 @@ h1{margin:0;font-size:24px}h2{margin:32px 0 8px;padding-bottom:4px;font-size:18p
 .verdict{padding:10px 14px;border-radius:6px;border-left:5px solid;background:var(--box);overflow-wrap:anywhere}\
 .pass{border-color:var(--good)}.fail{border-color:var(--bad)}.bad{color:var(--bad)}.expected{color:var(--good)}\
 pre{padding:10px 12px;background:var(--box);border-radius:6px;overflow-x:auto;font:12.5px/1.45 ui-monospace,Menlo,Consolas,monospace}\
-code{font:12.5px ui-monospace,Menlo,Consolas,monospace;overflow-wrap:anywhere}\
+pre.chain{white-space:pre-wrap;overflow-wrap:anywhere}code{font:12.5px ui-monospace,Menlo,Consolas,monospace;overflow-wrap:anywhere}\
 table{border-collapse:collapse;margin:8px 0}.numbers td,.numbers th{padding:3px 12px 3px 0;text-align:right;border-bottom:1px solid var(--line)}\
 .numbers th{color:var(--quiet);font-weight:600}.numbers td:first-child,.numbers th:first-child{text-align:left}\
 .story td{padding:2px 10px 2px 0;vertical-align:top}.story td:first-child{color:var(--quiet);font:12.5px/1.8 ui-monospace,Menlo,Consolas,monospace;\
@@ -237,7 +251,20 @@ mod tests {
             build: "1 <2>",
         };
         let page = html(&report);
-        for markup in ["<script", "<i>", "<b>intent", "<u>", "<a ", "<em>", "<2>", "http://", "https://", "url(", "@import", "src="] {
+        for markup in [
+            "<script",
+            "<i>",
+            "<b>intent",
+            "<u>",
+            "<a ",
+            "<em>",
+            "<2>",
+            "http://",
+            "https://",
+            "url(",
+            "@import",
+            "src=",
+        ] {
             assert!(!page.contains(markup), "{markup}");
         }
         for text in ["&lt;script&gt;", "&lt;i&gt;name", "&lt;a href=x&gt;why", "a&amp;b", "ERROR", "kept no trace"] {
