@@ -54,7 +54,7 @@ enum Part {
 enum Came {
     /// So many seeds came out as they should, of so many.
     Seeds(u64, u64),
-    Range(RangeScore),
+    Range(Box<RangeScore>),
 }
 
 /// The runs that are finished, by key.
@@ -83,7 +83,7 @@ pub fn work(benches: &[Bench], how: &How<'_>) -> Result<Vec<Score>, Failure> {
         match (part, came) {
             (Part::Directed, Came::Seeds(good, of)) => score.directed = Some((good, of)),
             (_, Came::Seeds(good, of)) => score.control = Some((good, of)),
-            (_, Came::Range(range)) => score.ranges.push(range),
+            (_, Came::Range(range)) => score.ranges.push(*range),
         }
     }
     if how.shrink > 0 {
@@ -112,7 +112,7 @@ fn all(benches: &[Bench], parts: &[(usize, Part)], how: &How<'_>, known: &Mutex<
             let mut hand = Hand { worker: &mut worker, how, known };
             let result = match part {
                 Part::Directed | Part::Control => hand.directed(bench, matches!(part, Part::Control))?,
-                Part::Range(range) => Came::Range(hand.range(bench, &how.ranges[*range])?),
+                Part::Range(range) => Came::Range(Box::new(hand.range(bench, &how.ranges[*range])?)),
             };
             let count = done.fetch_add(1, Ordering::Relaxed) + 1;
             eprintln!("[{count}/{}] {}: {}", parts.len(), bench.flaw.name, told(*part, &result));

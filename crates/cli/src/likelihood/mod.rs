@@ -71,13 +71,16 @@ pub struct Jump {
     pub events: Vec<u64>,
 }
 
+/// A curve's name, and how it reads a point.
+type Curve = (&'static str, fn(&Point) -> f64);
+
 /// The largest rise of each curve, if it rises by a tenth or more at all.
 pub fn jumps(points: &[Point]) -> Vec<Jump> {
-    let curves: [(&'static str, fn(&Point) -> f64); 2] = [
+    let curves: [Curve; 2] = [
         ("without_later_faults", |point| point.without_later_faults),
         ("with_later_faults", |point| point.with_later_faults),
     ];
-    let largest = |(curve, value): &(&'static str, fn(&Point) -> f64)| {
+    let largest = |(curve, value): &Curve| {
         let steps = points.windows(2).map(|pair| Jump {
             curve,
             from_ns: pair[0].at_ns,

@@ -309,7 +309,7 @@ pub(crate) fn reseeds(reader: &mut Reader, root: &mut Table<'_>, phases: &Phases
         let at = table.required::<Placed<Duration>>("at", &mut reader.report);
         let seed = table.optional::<Placed<u64>>("seed", &mut reader.report);
         if let Some(seed) = seed.as_ref().filter(|seed| seed.value >= SEED_LIMIT) {
-            reader.report.error(seed.span.clone(), Problem::new("`seed` is below 2^53"));
+            reader.report.error(seed.span, Problem::new("`seed` is below 2^53"));
         }
         let faults = table.optional::<bool>("faults", &mut reader.report).unwrap_or(true);
         if let Some(at) = at {
