@@ -8,6 +8,7 @@ mod catalogues;
 mod causes;
 mod command_line;
 mod determinism;
+mod evidence;
 mod faults;
 mod hostile_traces;
 mod live_core;

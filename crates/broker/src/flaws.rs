@@ -61,6 +61,8 @@ pub enum Flaw {
     OptimisticIsrHw,
     /// The high watermark moves although the ISR is under min.insync.replicas (KAFKA-15583).
     HwAdvancesUnderMinIsr,
+    /// No flaw that Kafka had, but ours: one of many brokers once counts a batch as committed on its own (see `canary`).
+    Canary,
     /// A new segment's bytes are synced, its directory entry is not (KAFKA-3968): power loss removes the whole file.
     NoDirFsync,
 }
@@ -88,6 +90,7 @@ impl Flaw {
         Flaw::EphemeralConflict,
         Flaw::OptimisticIsrHw,
         Flaw::HwAdvancesUnderMinIsr,
+        Flaw::Canary,
         Flaw::NoDirFsync,
     ];
 
@@ -114,6 +117,7 @@ impl Flaw {
             Flaw::EphemeralConflict => "ephemeral-conflict",
             Flaw::OptimisticIsrHw => "optimistic-isr-hw",
             Flaw::HwAdvancesUnderMinIsr => "hw-advances-under-min-isr",
+            Flaw::Canary => "canary",
             Flaw::NoDirFsync => "no-dir-fsync",
         }
     }

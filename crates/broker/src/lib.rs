@@ -5,6 +5,7 @@
 
 pub mod apis;
 pub mod broker;
+mod canary;
 pub mod config;
 pub mod controller;
 pub mod fetcher;

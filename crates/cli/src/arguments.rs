@@ -28,6 +28,8 @@ pub enum Command {
     Merge(Merge),
     /// Find the fewest faults, the shortest run and the smallest cluster that still fail the same way.
     Shrink(Shrink),
+    /// Find where a failure became likely: replay its beginning, draw what follows anew, see how often it fails the same way.
+    Likelihood(Likelihood),
     /// Run again what a run directory or a plan holds; compare verdict and fingerprint.
     Replay(Replay),
     /// Check determinism: the same seed in two processes.
@@ -36,6 +38,10 @@ pub enum Command {
     Show(Show),
     /// Find where two traces part; status 0 if they are equal, 1 if not.
     Diff(Diff),
+    /// Write a run as one HTML file: story, lanes, violations, causes, how to repeat it.
+    Report(Report),
+    /// Write a trace in the format of another tool.
+    Export(Export),
     /// Open the visualizer.
     View(View),
     /// List the scenarios of this folder.
@@ -44,8 +50,8 @@ pub enum Command {
     New(New),
     /// Explain a fault, oracle, flaw, setting, selector or condition.
     Explain(Explain),
-    /// List the catalogue of historical flaws.
-    Flaws,
+    /// List the catalogue of historical flaws, or bench what is found of them.
+    Flaws(Flaws),
     /// Print a script for shell completion.
     Completions(Completions),
     /// Runs plans that come on standard input, one JSON object a line.
@@ -280,6 +286,50 @@ pub struct Completions {
     pub shell: clap_complete::Shell,
 }
 
+/// `odradek report`
+#[derive(Args)]
+pub struct Report {
+    /// A run directory.
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+    /// Where to write it, instead of DIR/report.html.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// `odradek export`
+#[derive(Args)]
+#[command(after_help = format!("ShiViz reads its log with the regular expression on the file's first line:\n  {}", crate::export::shiviz::REGEX))]
+pub struct Export {
+    /// A trace file or a run directory.
+    pub trace: PathBuf,
+    /// The format.
+    #[arg(long, value_enum)]
+    pub format: Format,
+    /// Only events from this time on, such as 12.5s.
+    #[arg(long, value_name = "T", value_parser = time)]
+    pub from: Option<u64>,
+    /// Only events before this time.
+    #[arg(long, value_name = "T", value_parser = time)]
+    pub to: Option<u64>,
+    /// Where to write it, instead of standard output.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// A format of another tool.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Chrome's trace JSON, for ui.perfetto.dev: nodes, partitions, faults, an arrow for each frame.
+    Perfetto,
+    /// A log with vector clocks, for ShiViz.
+    Shiviz,
+    /// A space-time diagram, for a narrow window.
+    Svg,
+    /// One event a line, for a spreadsheet.
+    Csv,
+}
+
 /// `odradek view`
 #[derive(Args)]
 pub struct View {
@@ -305,6 +355,73 @@ pub struct New {
 pub struct Explain {
     /// A word; without one, all words are listed.
     pub word: Option<String>,
+}
+
+/// `odradek likelihood`
+#[derive(Args)]
+pub struct Likelihood {
+    /// A run directory, or a plan file.
+    #[arg(value_name = "DIR|PLAN")]
+    pub what: PathBuf,
+    /// What must fail; default: as recorded, or the plan's first violation.
+    #[arg(long)]
+    pub signature: Option<String>,
+    /// How many instants between the start of chaos and the failure; half as many follow where it matters.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(2..=1000))]
+    pub points: u64,
+    /// How many tails each instant gets, with later faults and without.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub tails: u64,
+    /// How many processes; default: one a core.
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// A run that takes longer hangs.
+    #[arg(long, value_name = "TIME", value_parser = span, default_value = "120s")]
+    pub timeout: Duration,
+    /// Print one JSON object instead of a plot.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `odradek flaws`
+#[derive(Args)]
+pub struct Flaws {
+    /// Bench these flaws; default: every one that is built.
+    #[arg(value_name = "NAME", requires = "bench")]
+    pub names: Vec<String>,
+    /// Bench: each flaw with its scenario, without it, and under the chaos set. The same command again goes on.
+    #[arg(long)]
+    pub bench: bool,
+    /// The seeds of the chaos set, the last excluded.
+    #[arg(long, value_name = "A..B", value_parser = seeds, default_value = "0..1000")]
+    pub seeds: Range<u64>,
+    /// In how many disjoint ranges of seeds a detection is sought.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub ranges: usize,
+    /// How many processes; default: one a core.
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// A run that takes longer hangs.
+    #[arg(long, value_name = "TIME", value_parser = span, default_value = "120s")]
+    pub timeout: Duration,
+    /// Run at most so many plans to shrink a detection; 0: do not shrink.
+    #[arg(long, value_name = "N", default_value_t = 400)]
+    pub attempts: usize,
+    /// The folder that holds chaos/*.toml and flaws/NAME.toml.
+    #[arg(long, value_name = "DIR", default_value = "scenarios")]
+    pub scenarios: PathBuf,
+    /// Where results are kept, instead of runs/flaw-bench.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Write the table as a Markdown page.
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+    /// Why a flaw is missed, for the page; default: docs/flaw-bench.toml if it is there.
+    #[arg(long, value_name = "FILE")]
+    pub reasons: Option<PathBuf>,
+    /// Print one JSON object a flaw instead of a table.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// A seed: 0 to 2^53, so that JSON carries it exactly.

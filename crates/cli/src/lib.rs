@@ -4,10 +4,15 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod arguments;
+mod bench;
 mod commands;
 mod directory;
+mod export;
 mod failure;
 mod input;
+mod likelihood;
+mod lines;
+mod report;
 mod shrink;
 mod sweep;
 mod table;
@@ -56,14 +61,18 @@ fn dispatch(command: Command) -> Result<Status, Failure> {
         Command::Replay(replay) => commands::replay::replay(&replay),
         Command::Sweep(sweep) => commands::sweep::sweep(&sweep),
         Command::Shrink(shrink) => commands::shrink::shrink(&shrink),
+        Command::Likelihood(likelihood) => commands::likelihood::likelihood(&likelihood),
         Command::Merge(merge) => commands::sweep::merge(&merge),
         Command::Check(check) => commands::check::check(&check),
         Command::Show(show) => commands::show::show(&show),
+        Command::Export(export) => commands::export::export(&export),
+        Command::Report(report) => commands::report::report(&report),
         Command::View(view) => commands::view::view(&view),
         Command::Scenarios => commands::scenarios::scenarios(),
         Command::New(new) => commands::new::new(&new),
         Command::Explain(explain) => commands::explain::explain(&explain),
-        Command::Flaws => commands::flaws::flaws(),
+        Command::Flaws(flaws) if flaws.bench => commands::bench::bench(&flaws),
+        Command::Flaws(_) => commands::flaws::flaws(),
         Command::Diff(diff) => commands::diff::diff(&diff),
         Command::Completions(completions) => commands::completions::completions(&completions),
         Command::Worker => worker::serve(),

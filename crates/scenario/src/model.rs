@@ -236,11 +236,15 @@ pub struct Variant {
     pub set: BTreeMap<String, String>,
 }
 
-/// New random streams from a moment on.
+/// All randomness is drawn anew from a moment on: up to it, the run is the one without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reseed {
     /// When, from the start of chaos.
     pub at: Duration,
+    /// What decides the new numbers.
+    pub seed: u64,
+    /// Whether faults begin after it.
+    pub faults: bool,
 }
 
 /// An explanation for people, shown when its trigger fires.

@@ -7,7 +7,6 @@ use crate::settings::{Scope, Setting};
 /// Parts of the grammar.
 pub(crate) const UNSUPPORTED_FEATURES: &[(&str, &str)] = &[
     ("processor", "processors (`[[processor]]`) are"),
-    ("reseed", "reseeding (`[[reseed]]`) is"),
     ("group", "consumer groups are"),
     ("commit", "committing offsets is"),
     ("controllers", "KRaft (`controllers`) is"),

@@ -42,6 +42,10 @@ pub(crate) fn plan(plan: &Plan) -> String {
     for reseed in &plan.reseeds {
         out.header("[[reseed]]");
         out.key("at", quoted(reseed.at));
+        out.key("seed", reseed.seed);
+        if !reseed.faults {
+            out.key("faults", false);
+        }
     }
     for note in &plan.notes {
         out.header("[[note]]");

@@ -81,6 +81,8 @@ node = "group-coordinator(mail)"
 
 [[reseed]]
 at = "10s"
+seed = 7
+faults = false
 
 [chaos]
 kinds = "1..4"
@@ -117,7 +119,6 @@ fn what_the_whole_grammar_has_is_read_and_only_what_is_not_built_is_refused() {
         "consumer setting `isolation.level` is not supported yet",
         "processors (`[[processor]]`) are not supported yet",
         "fault kind `kill-client` is not supported yet",
-        "reseeding (`[[reseed]]`) is not supported yet",
         "drawing `rebalance` is not supported yet",
     ];
     assert_eq!(messages, expected, "{error}");

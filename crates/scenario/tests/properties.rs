@@ -170,6 +170,12 @@ jump = "1h"
 drift = "200ppm"
 back = true
 for = "9s"
+[[reseed]]
+at = "7s"
+seed = 9
+faults = false
+[[reseed]]
+at = "3s"
 [[note]]
 at = "1s"
 text = { en = "Hello", ko = "안녕" }

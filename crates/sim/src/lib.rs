@@ -10,10 +10,12 @@ mod outcome;
 mod run;
 mod scan;
 mod services;
+mod story;
 mod table;
 mod triggers;
 mod view;
 
 pub use outcome::{Outcome, Records, RunRecord, Verdict, ViolationRecord};
 pub use run::{RunError, RunOptions, run_plan};
+pub use story::story;
 pub use table::tables;

@@ -159,6 +159,14 @@ async fn main(world: World, plan: Rc<Plan>) -> Raw {
     world.sleep_until(plan.phases.chaos_starts().nanos()).await;
     let chaos = phase(&world, Phase::Chaos);
     injector.start(chaos);
+    for reseed in &plan.reseeds {
+        // In this task: one more would change the order of scheduling before.
+        world.sleep_until(plan.phases.chaos_starts().plus(reseed.at).nanos()).await;
+        world.reseed(reseed.seed);
+        if !reseed.faults {
+            injector.rest();
+        }
+    }
 
     world.sleep_until(plan.phases.settle_starts().nanos()).await;
     world.calm();

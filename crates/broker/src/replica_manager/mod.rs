@@ -24,6 +24,7 @@ pub(crate) use replica::Role;
 pub use replica::{Offsets, Replica};
 pub use retention::run_retention;
 
+use crate::canary::Canary;
 use crate::config::{Settings, TopicSettings};
 use crate::flaws::{Flaw, Flaws};
 use crate::metadata_cache::MetadataCache;
@@ -53,6 +54,7 @@ pub struct ReplicaManager {
     id: i32,
     settings: Rc<Settings>,
     flaws: Flaws,
+    canary: Canary,
     data: String,
     metadata: Rc<RefCell<MetadataCache>>,
     table: RefCell<BTreeMap<Partition, Rc<Replica>>>,
@@ -80,6 +82,7 @@ impl ReplicaManager {
     ) -> (ReplicaManager, mpsc::UnboundedReceiver<isr::Proposal>) {
         let (isr_changes, proposals) = mpsc::unbounded_channel();
         let manager = ReplicaManager {
+            canary: Canary::new(&host, flaws),
             host,
             id,
             settings,
@@ -165,6 +168,11 @@ impl ReplicaManager {
         self.host.disk().admit(batch.len()).await;
         let written = self.append_now(replica, batch, acks, cause)?;
         self.count_appended(replica, written.event).await?;
+        if self.canary.is_due()
+            && let Some(moved) = replica.advance_alone(&self.host, written.event)
+        {
+            self.produced.changed(replica.partition, moved);
+        }
         let event = self.advance(replica, written.event).unwrap_or(written.event);
         self.replicated.changed(replica.partition, event);
         Ok(written)

@@ -243,6 +243,15 @@ impl Replica {
         state.log.set_high_watermark(to).then(|| host.emit(cause, moved))
     }
 
+    /// Moves a leader's high watermark to its log end, whatever its replicas have; returns the event. Only the canary does.
+    pub(crate) fn advance_alone(&self, host: &Host, cause: EventId) -> Option<EventId> {
+        let mut state = self.state.borrow_mut();
+        let (to, leader_epoch) = (state.counted_end, state.leader_epoch);
+        let moved = EventKind::HighWatermarkMoved { partition: self.partition, to, leader_epoch, leading: true };
+        let leads = matches!(state.role, Role::Leader(_));
+        (leads && state.log.set_high_watermark(to)).then(|| host.emit(cause, moved))
+    }
+
     /// Takes over the leader's high watermark, as far as the own log counts; never backwards. Returns the event.
     pub(crate) fn learn_high_watermark(&self, host: &Host, leaders: i64, cause: EventId) -> Option<EventId> {
         let mut state = self.state.borrow_mut();

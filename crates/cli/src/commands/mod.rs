@@ -1,13 +1,17 @@
 //! The commands, one file each.
 
+pub mod bench;
 pub mod check;
 pub mod completions;
 pub mod diff;
 pub mod explain;
+pub mod export;
 pub mod flaws;
+pub mod likelihood;
 pub mod new;
 pub mod plan;
 pub mod replay;
+pub mod report;
 pub mod run;
 pub mod scenarios;
 pub mod show;

@@ -110,7 +110,7 @@ fn list(out: &mut impl Write, arguments: &Show, events: &[Event]) -> Result<(), 
 }
 
 /// Prints the causal chain, the effect first.
-fn why(out: &mut impl Write, events: &[Event], what: &str) -> Result<(), Failure> {
+pub fn why(out: &mut impl Write, events: &[Event], what: &str) -> Result<(), Failure> {
     let of = match what.strip_prefix("violation:") {
         Some(number) => {
             let violations: Vec<_> =

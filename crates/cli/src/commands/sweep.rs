@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::input;
 use crate::sweep::line::{RESULTS, Results};
 use crate::sweep::pool::{Item, Work, work};
-use crate::sweep::{Line, Summary, junit, ledger, line, markdown};
+use crate::sweep::{Line, Summary, junit, ledger, markdown};
 
 /// Sweeps.
 pub fn sweep(arguments: &Sweep) -> Result<Status, Failure> {
@@ -48,7 +48,7 @@ pub fn sweep(arguments: &Sweep) -> Result<Status, Failure> {
         None => all,
     };
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("runs").join("sweep"));
-    let (mut results, old) = Results::open(&out)?;
+    let (mut results, old) = Results::open(&out.join(RESULTS))?;
     let old: BTreeMap<String, Line> = old.into_iter().map(|line| (line.key.clone(), line)).collect();
     let mut finished = Vec::new();
     let progress = Progress::new(items.len() as u64);
@@ -105,7 +105,7 @@ pub fn merge(arguments: &Merge) -> Result<Status, Failure> {
     let mut lines = Vec::new();
     for path in &arguments.results {
         let file = if path.is_dir() { path.join(RESULTS) } else { path.clone() };
-        lines.extend(line::read(&file)?);
+        lines.extend(crate::lines::read::<Line>(&file)?);
     }
     let total = lines.iter().map(|line| line.total).max().unwrap_or(0);
     let report = Report {

@@ -1,15 +1,12 @@
 //! What is kept of one finished seed: a line of `results.jsonl`, from which a sweep resumes and shards merge.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
 
 use scenario::Plan;
 use serde::{Deserialize, Serialize};
 use sim::{Records, RunRecord, Verdict, ViolationRecord};
 
-use crate::failure::Failure;
+use crate::lines::Lines;
 use crate::worker::{Broken, COMMIT, Job};
 
 /// The file of a sweep's results.
@@ -107,53 +104,4 @@ pub fn broken(plan: &Plan, job: &Job, how: &Broken) -> RunRecord {
 }
 
 /// The results of a folder, written line by line: what was finished survives whatever ends the sweep.
-pub struct Results {
-    path: PathBuf,
-    file: fs::File,
-}
-
-impl Results {
-    /// Opens the results of `folder`, and reads those that are there.
-    pub fn open(folder: &Path) -> Result<(Results, Vec<Line>), Failure> {
-        fs::create_dir_all(folder).map_err(|error| Failure::file(folder, "create the folder", &error))?;
-        let path = folder.join(RESULTS);
-        let old = if path.exists() { read(&path)? } else { Vec::new() };
-        let mut text = String::new();
-        for line in &old {
-            text += &serde_json::to_string(line).map_err(|error| Failure::broken(error.to_string()))?;
-            text.push('\n');
-        }
-        // Written anew: a line that a kill cut short must not swallow the next one.
-        let draft = folder.join(format!(".{RESULTS}.{}", std::process::id()));
-        fs::write(&draft, text).map_err(|error| Failure::file(&draft, "write", &error))?;
-        fs::rename(&draft, &path).map_err(|error| Failure::file(&path, "write", &error))?;
-        let file = fs::OpenOptions::new().append(true).open(&path);
-        let file = file.map_err(|error| Failure::file(&path, "open", &error))?;
-        Ok((Results { path, file }, old))
-    }
-
-    /// Keeps one more.
-    pub fn keep(&mut self, line: &Line) -> Result<(), Failure> {
-        let mut text = serde_json::to_string(line).map_err(|error| Failure::broken(error.to_string()))?;
-        text.push('\n');
-        self.file.write_all(text.as_bytes()).map_err(|error| Failure::file(&self.path, "write", &error))
-    }
-}
-
-/// The lines of a results file. A last line that was cut short is left out.
-pub fn read(path: &Path) -> Result<Vec<Line>, Failure> {
-    let text = fs::read(path).map_err(|error| Failure::file(path, "read", &error))?;
-    let text = String::from_utf8_lossy(&text);
-    let mut lines = Vec::new();
-    for (number, line) in text.lines().enumerate() {
-        match serde_json::from_str(line) {
-            Ok(line) => lines.push(line),
-            Err(_) if !text.ends_with('\n') && number + 1 == text.lines().count() => {}
-            Err(error) => {
-                let place = format!("{}:{}", path.display(), number + 1);
-                return Err(Failure::input(format!("error: {place}: not a result of this version: {error}")));
-            }
-        }
-    }
-    Ok(lines)
-}
+pub type Results = Lines<Line>;

@@ -17,6 +17,9 @@ use super::{disk, net};
 use crate::panic::catch_poll;
 use crate::{Entropy, Host, LocalBoxFuture, Time};
 
+/// Among so many orders of scheduling a reseeded world chooses.
+const RESEED_SKIPS: u64 = 1 << 14;
+
 thread_local! {
     static CURRENT: RefCell<Option<Rc<Inner>>> = const { RefCell::new(None) };
 }
@@ -302,6 +305,17 @@ impl World {
     /// A stream of random numbers, named by the seed and `stream`.
     pub fn entropy(&self, stream: &str) -> Entropy {
         Entropy::new(self.0.options.seed, &["world", stream])
+    }
+
+    /// From here on all randomness is drawn anew, as `seed` decides: every named stream, and the order of scheduling.
+    pub fn reseed(&self, seed: u64) {
+        crate::entropy::reseed(seed);
+        // madsim's generator cannot be seeded in a run, but it can be led elsewhere: each number drawn here is one that
+        // scheduling does not see.
+        let skipped = self.entropy("reseed").below(RESEED_SKIPS);
+        for _ in 0..=skipped {
+            madsim::rand::random::<u64>();
+        }
     }
 
     /// Cuts directed links: from here on nothing that goes from the first to the second node arrives. Established connections

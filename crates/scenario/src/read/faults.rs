@@ -14,7 +14,7 @@ use crate::settings::Scope;
 use crate::table::{Placed, Read, Table};
 use crate::{
     BUGGIFY, Chaos, Condition, Direction, Distribution, Duration, Fault, FaultKind, Keep, Latency, Note, Phases,
-    Problem, Range, Ratio, Reseed, Selector, Trigger, Until, support,
+    Problem, Range, Ratio, Reseed, SEED_LIMIT, Selector, Trigger, Until, support,
 };
 
 /// Learns the ids of all faults, so that conditions may name one that comes later.
@@ -306,13 +306,19 @@ pub(crate) fn notes(reader: &mut Reader, root: &mut Table<'_>, phases: &Phases) 
 pub(crate) fn reseeds(reader: &mut Reader, root: &mut Table<'_>, phases: &Phases) -> Vec<Reseed> {
     let mut reseeds = Vec::new();
     for mut table in root.tables("reseed", &mut reader.report) {
-        reader.refuse("reseed", table.span);
-        if let Some(at) = table.required::<Placed<Duration>>("at", &mut reader.report) {
+        let at = table.required::<Placed<Duration>>("at", &mut reader.report);
+        let seed = table.optional::<Placed<u64>>("seed", &mut reader.report);
+        if let Some(seed) = seed.as_ref().filter(|seed| seed.value >= SEED_LIMIT) {
+            reader.report.error(seed.span, Problem::new("`seed` is below 2^53"));
+        }
+        let faults = table.optional::<bool>("faults", &mut reader.report).unwrap_or(true);
+        if let Some(at) = at {
             in_chaos(reader, at.span, at.value, phases);
-            reseeds.push(Reseed { at: at.value });
+            reseeds.push(Reseed { at: at.value, seed: seed.map_or(1, |seed| seed.value), faults });
         }
         table.finish(&mut reader.report);
     }
+    reseeds.sort_by_key(|reseed| reseed.at);
     reseeds
 }
 

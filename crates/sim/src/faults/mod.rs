@@ -6,7 +6,7 @@ mod limit;
 mod steps;
 mod target;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -63,6 +63,7 @@ struct Inner {
     effects: RefCell<Vec<Effect>>,
     /// Faults that settle made permanent.
     permanent: RefCell<BTreeSet<usize>>,
+    resting: Cell<bool>,
 }
 
 impl Injector {
@@ -70,7 +71,13 @@ impl Injector {
     pub fn new(world: World, plan: Rc<Plan>, judge: Judge) -> Injector {
         let effects = RefCell::new(vec![Effect::NeverFired; plan.faults.len()]);
         let (active, permanent) = (RefCell::default(), RefCell::default());
-        Injector(Rc::new(Inner { world, plan, judge, active, effects, permanent }))
+        let resting = Cell::new(false);
+        Injector(Rc::new(Inner { world, plan, judge, active, effects, permanent, resting }))
+    }
+
+    /// No fault begins any more; those that have are healed in their time.
+    pub fn rest(&self) {
+        self.0.resting.set(true);
     }
 
     /// Chaos begins now, at the event `chaos`: faults wait for their time or their condition.
@@ -116,6 +123,9 @@ impl Injector {
 
     /// One fault, from now to its healing.
     fn live(&self, place: usize, cause: EventId) {
+        if self.0.resting.get() {
+            return;
+        }
         self.0.judge.catch_up();
         let fault = &self.0.plan.faults[place];
         if self.exceeds_limit(fault).is_some() {
