@@ -1,12 +1,27 @@
 //! The app without a window: one frame as a picture.
 
+use std::path::Path;
+
 use egui::{Pos2, RawInput, Rect, Vec2};
+
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 
 use crate::app::App;
 use crate::raster::Rasteriser;
 
 /// How many frames settle a layout: panels learn their sizes in the first, text its wrapping in the second.
 const FRAMES: usize = 6;
+
+/// Writes a picture as PNG: opaque, and as small as it gets, because pictures stand in repositories.
+///
+/// # Errors
+/// Those of the file.
+pub fn save(picture: &image::RgbaImage, path: &Path) -> image::ImageResult<()> {
+    let file = std::io::BufWriter::new(std::fs::File::create(path)?);
+    let encoder = PngEncoder::new_with_quality(file, CompressionType::Best, FilterType::Adaptive);
+    let opaque = image::DynamicImage::ImageRgba8(picture.clone()).into_rgb8();
+    opaque.write_with_encoder(encoder)
+}
 
 /// The picture of `app` on a screen of `width` and `height` points at `scale` pixels a point.
 pub fn picture(app: &mut App, width: u32, height: u32, scale: f32) -> image::RgbaImage {

@@ -151,8 +151,8 @@ pub struct ReplicaRow {
     pub high_watermark: i64,
     /// Below, all is fsynced.
     pub recovery_point: i64,
-    /// The first offset at which it holds something else than the reference log (the leader's, else the longest one).
-    pub diverges_at: Option<i64>,
+    /// The stretches in which it holds something else than the reference log (the leader's, else the newest one), in order.
+    pub diverged: Vec<(i64, i64)>,
     /// The cells in view, with [`Detail::Text`] only.
     pub cells: Vec<Cell>,
     /// Stretches of one leader epoch in view.
@@ -174,7 +174,7 @@ pub struct Cell {
     pub crc: u32,
     /// Whether its batch begins here.
     pub batch_first: bool,
-    /// Whether it differs from the reference log, from the first difference on.
+    /// Whether it differs from the reference log.
     pub diverged: bool,
     /// Whether it was acknowledged, and the leader's log does not hold it.
     pub lost: bool,
@@ -232,8 +232,6 @@ pub struct EpochRun {
     pub x: f32,
     /// How wide it is.
     pub width: f32,
-    /// Whether it lies behind the first difference to the reference log.
-    pub diverged: bool,
 }
 
 /// Offsets that a replica removed.
@@ -298,15 +296,18 @@ pub fn replica_logs(model: &Model, state: &ClusterState, index: usize, view: &Lo
     let partition = state.partitions.get(&view.partition).unwrap_or(&empty);
     let runs = |broker: i32| state.nodes.get(&broker_name(broker)).is_none_or(|node| node.up);
     let believed = partition.replicas.iter().filter(|(id, replica)| replica.role == ReplicaRole::Leader && runs(**id));
-    let reference = partition
-        .leading_replica()
-        .or_else(|| partition.replicas.values().max_by_key(|replica| (replica.leader_epoch, replica.log_end)));
+    let reference = reference(partition);
+    let none = BTreeMap::new();
+    let disagreements = model.history().disagreements.get(&view.partition).unwrap_or(&none);
     let lost = lost_cells(model, partition, index, view, (first, last));
     let mut rows: Vec<ReplicaRow> = brokers(partition)
         .map(|broker| {
             let none = ReplicaState::default();
             let replica = partition.replicas.get(&broker).unwrap_or(&none);
-            let mut row = row(partition, broker, replica, runs(broker), reference);
+            let mut row = row(partition, broker, replica, runs(broker));
+            if let Some(reference) = reference {
+                row.diverged = joined(differences(disagreements, reference, replica));
+            }
             fill(&mut row, model, replica, index, view, &lost);
             row
         })
@@ -340,7 +341,6 @@ fn row(
     broker: i32,
     replica: &ReplicaState,
     runs: bool,
-    reference: Option<&ReplicaState>,
 ) -> ReplicaRow {
     let standing = match () {
         () if !runs || (replica.role == ReplicaRole::Offline && partition.replicas.contains_key(&broker)) => {
@@ -361,45 +361,78 @@ fn row(
         log_end: replica.log_end,
         high_watermark: replica.high_watermark,
         recovery_point: replica.recovery_point,
-        diverges_at: reference.and_then(|reference| divergence(reference, replica)),
+        diverged: Vec::new(),
         cells: Vec::new(),
         runs: Vec::new(),
         ghosts: Vec::new(),
     }
 }
 
-/// The first offset at which a log differs from the reference, by leader epoch and CRC; behind the reference's end, what an
-/// older leader wrote differs too: it will be truncated.
-///
-/// Logs agree up to some place and differ from there on (the log matching property), so that halving finds it.
-fn divergence(reference: &ReplicaState, replica: &ReplicaState) -> Option<i64> {
-    let agrees = |batch: &BatchState| {
+/// The stretches in which a log differs from the reference, in order. Behind the reference's end, what an older leader wrote
+/// differs too: it will be truncated.
+fn differences<'a>(
+    disagreements: &'a BTreeMap<i64, i64>,
+    reference: &'a ReplicaState,
+    replica: &'a ReplicaState,
+) -> impl Iterator<Item = (i64, i64)> + 'a {
+    let differs = |batch: &&BatchState| {
         batch.base_offset < reference.log_end
-            && reference.batch_at(batch.base_offset).is_none_or(|other| {
-                other.base_offset == batch.base_offset
-                    && other.leader_epoch == batch.leader_epoch
-                    && other.crc == batch.crc
-            })
+            && reference.batch_at(batch.base_offset).is_some_and(|held| !held.is_same(batch))
     };
-    let (mut low, mut high) = (0, replica.batches.len());
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if replica.batches.get(middle).is_some_and(agrees) { low = middle + 1 } else { high = middle }
+    let within = disagreements.iter().flat_map(|(from, to)| replica.batches.range(*from, *to));
+    let behind = replica.batches.range(reference.log_end, i64::MAX).find(|batch| batch.base_offset >= reference.log_end);
+    let overtaken = |batch: &&BatchState| {
+        reference.role == ReplicaRole::Leader && batch.leader_epoch < reference.leader_epoch
+    };
+    let within = within.filter(differs).map(|batch| (batch.base_offset, batch.end()));
+    within.chain(behind.filter(overtaken).map(|batch| (batch.base_offset, replica.log_end)))
+}
+
+/// The same, with adjacent stretches as one, at most [`MOST_RUNS`].
+fn joined(stretches: impl Iterator<Item = (i64, i64)>) -> Vec<(i64, i64)> {
+    let mut joined: Vec<(i64, i64)> = Vec::new();
+    for (from, to) in stretches {
+        let count = joined.len();
+        match joined.last_mut() {
+            Some(last) if from <= last.1 => last.1 = last.1.max(to),
+            _ if count == MOST_RUNS => break,
+            _ => joined.push((from, to)),
+        }
     }
-    let first = replica.batches.get(low)?;
-    let overtaken = reference.role == ReplicaRole::Leader && first.leader_epoch < reference.leader_epoch;
-    (first.base_offset < reference.log_end || overtaken).then_some(first.base_offset)
+    joined
+}
+
+/// The stretches in which any replica of a partition differs from its leader, in order of their beginning.
+pub fn diverged(model: &Model, state: &ClusterState, partition: Partition) -> Vec<(i64, i64)> {
+    let none = BTreeMap::new();
+    let disagreements = model.history().disagreements.get(&partition).unwrap_or(&none);
+    let Some(partition) = state.partitions.get(&partition) else { return Vec::new() };
+    let Some(reference) = reference(partition) else { return Vec::new() };
+    let replicas = partition.replicas.values();
+    let mut all: Vec<(i64, i64)> =
+        replicas.flat_map(|replica| joined(differences(disagreements, reference, replica))).collect();
+    all.sort_unstable();
+    joined(all.into_iter())
+}
+
+/// What the others are compared with: the stored leader's log, else the newest one.
+fn reference(partition: &PartitionState) -> Option<&ReplicaState> {
+    let newest = || partition.replicas.values().max_by_key(|replica| (replica.leader_epoch, replica.log_end));
+    partition.leading_replica().or_else(newest)
 }
 
 fn fill(row: &mut ReplicaRow, model: &Model, replica: &ReplicaState, index: usize, view: &LogView, lost: &[LostCell]) {
     let (first, last) = view.shown();
-    let diverged = |offset: i64| row.diverges_at.is_some_and(|from| offset >= from);
+    let diverged = |offset: i64| {
+        let next = row.diverged.partition_point(|(_, to)| *to <= offset);
+        row.diverged.get(next).is_some_and(|(from, _)| *from <= offset)
+    };
     let mut runs: Vec<EpochRun> = Vec::new();
     for (from, to, epoch) in epochs(replica, first, last, view.cell) {
         if let Some((x, width)) = view.clip(from.max(replica.log_start), to)
             && runs.len() < MOST_RUNS
         {
-            runs.push(EpochRun { from, to, epoch, x, width, diverged: diverged(from) });
+            runs.push(EpochRun { from, to, epoch, x, width });
         }
     }
     if Detail::of(view.cell) == Detail::Text {

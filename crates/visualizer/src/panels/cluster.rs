@@ -21,7 +21,8 @@ pub fn ui(scene: &Scene, ui: &mut Ui, commands: &mut Vec<Command>) {
     let painter = ui.painter_at(rect);
     // Between two events messages still move.
     let index = scene.view.focus.event;
-    let time = if scene.view.playing { scene.view.clock as u64 } else { scene.model.at(index) };
+    let glides = scene.view.playing && !scene.view.reduced_motion;
+    let time = if glides { scene.view.clock as u64 } else { scene.model.at(index) };
     let ring = cluster_at(scene.model, &scene.state, index, time, size.x, size.y);
     let place = |x: f32, y: f32| rect.min + Vec2::new(x, y);
     let hidden = |node: usize| scene.view.hidden.contains(&ring.nodes[node].name);
@@ -47,7 +48,11 @@ pub fn ui(scene: &Scene, ui: &mut Ui, commands: &mut Vec<Command>) {
         let names: Vec<&str> = scene.view.hidden.iter().map(|name| name.as_str()).collect();
         let text = format!("hidden: {}", names.join(", "));
         let at = rect.left_bottom() + Vec2::new(4.0, -2.0);
-        painter.text(at, egui::Align2::LEFT_BOTTOM, text, small(), scene.tokens.muted);
+        let written = painter.text(at, egui::Align2::LEFT_BOTTOM, &text, small(), scene.tokens.link);
+        let response = mark(ui, written, "hidden", &text).on_hover_text("Show them again");
+        if response.clicked() {
+            commands.push(Command::ShowAll);
+        }
     }
 }
 

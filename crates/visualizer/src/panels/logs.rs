@@ -139,7 +139,7 @@ fn camera(scene: &Scene, partition: Partition, width: f32) -> LogView {
         let visible = f64::from(width / camera.cell);
         let end = tail().unwrap_or(0) as f64;
         first = match scene.view.focus.offset {
-            Some(offset) => offset as f64 - visible * 0.6,
+            Some(offset) => offset as f64 - visible * 0.4,
             None => end - visible * 0.8,
         };
         first = first.min(end - visible * 0.5).max(0.0).floor();
@@ -387,26 +387,30 @@ fn ghosts(ui: &Ui, frame: &Frame, row: &ReplicaRow, cells: Rect, commands: &mut 
     }
 }
 
-/// A zig-zag where the replica first differs from the leader, and an outline with a sign after it.
+/// Where the replica differs from the leader: a zig-zag at the first offset, an outline, and a sign after the last.
 fn divergence(frame: &Frame, row: &ReplicaRow, cells: Rect) {
-    let Some(offset) = row.diverges_at else { return };
-    let (from, to) = (frame.x(offset), frame.x(row.log_end));
-    let rect = frame.clipped(Rect::from_min_max(Pos2::new(from, cells.top()), Pos2::new(to, cells.bottom())));
-    if !rect.is_positive() {
-        return;
-    }
     let stroke = Stroke::new(1.5, frame.tokens.violation);
-    frame.painter.rect_stroke(rect, 0.0, stroke, StrokeKind::Inside);
-    if frame.sees(from) {
-        let teeth = 5;
-        let height = CELL / teeth as f32;
-        let zigzag: Vec<Pos2> = (0..=teeth)
-            .map(|i| Pos2::new(from + if i % 2 == 0 { -2.0 } else { 2.0 }, cells.top() + height * i as f32))
-            .collect();
-        frame.painter.add(Shape::line(zigzag, stroke));
+    for (from, to) in &row.diverged {
+        let (from, to) = (frame.x(*from), frame.x(*to));
+        let rect = frame.clipped(Rect::from_min_max(Pos2::new(from, cells.top()), Pos2::new(to, cells.bottom())));
+        if !rect.is_positive() {
+            continue;
+        }
+        frame.painter.rect_stroke(rect, 0.0, stroke, StrokeKind::Inside);
+        if frame.sees(from) {
+            let teeth = 5;
+            let height = CELL / teeth as f32;
+            let zigzag: Vec<Pos2> = (0..=teeth)
+                .map(|i| Pos2::new(from + if i % 2 == 0 { -2.0 } else { 2.0 }, cells.top() + height * i as f32))
+                .collect();
+            frame.painter.add(Shape::line(zigzag, stroke));
+        }
+        let sign = frame.painter.layout_no_wrap("\u{2260}".into(), body(), frame.tokens.violation_text);
+        let at = Pos2::new(rect.right() - sign.size().x - 1.0, cells.top() - sign.size().y * 0.5);
+        let ground = Rect::from_min_size(at, sign.size()).expand2(Vec2::new(1.0, -1.0));
+        frame.painter.rect_filled(ground, 2.0, frame.tokens.panel);
+        frame.painter.galley(at, sign, frame.tokens.violation_text);
     }
-    let at = Pos2::new(rect.right() + 3.0, rect.center().y);
-    frame.painter.text(at, Align2::LEFT_CENTER, "\u{2260}", body(), frame.tokens.violation_text);
 }
 
 fn row_marks(frame: &Frame, row: &ReplicaRow, cells: Rect) {

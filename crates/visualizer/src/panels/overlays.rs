@@ -57,8 +57,13 @@ fn offers(scene: &Scene, text: &str) -> Vec<(String, Command)> {
         ("Dim all that did not lead to the focus", Command::Slice),
         ("Pin the focused partition", Command::Pin),
         ("Hide or show the focused node", Command::Hide),
+        ("Show all hidden nodes", Command::ShowAll),
         ("Show or hide truncated records", Command::Graveyard),
         ("Light or dark theme", Command::Theme),
+        ("Everything larger", Command::Enlarge(1)),
+        ("Everything smaller", Command::Enlarge(-1)),
+        ("Everything at 100 %", Command::Enlarge(0)),
+        ("Reduced motion on or off", Command::ReduceMotion),
         ("Open a trace", Command::AskFile),
         ("Open the bundled example", Command::OpenExample),
         ("Start the tour", Command::TourNext),
@@ -68,15 +73,21 @@ fn offers(scene: &Scene, text: &str) -> Vec<(String, Command)> {
     offers.extend(fixed.map(|(name, command)| (name.to_owned(), command)));
     offers.extend(Preset::ALL.map(|preset| (format!("Layout {}", preset.name()), Command::Layout(preset))));
     let outline = scene.model.outline();
-    offers.extend(
-        outline.violations.iter().map(|item| (format!("Violation {}", item.oracle), Command::Event(item.index))),
-    );
+    for (number, item) in outline.violations.iter().enumerate() {
+        let at = At::Violation(number + 1);
+        offers.push((format!("Violation {}: {}", number + 1, item.oracle), Command::GoTo(at)));
+    }
     offers.extend(
         outline
             .faults
             .iter()
             .map(|item| (format!("Fault {}: {} {}", item.fault, item.kind, item.target), Command::Event(item.index))),
     );
+    let languages = scene.model.languages();
+    if languages.len() > 1 {
+        let speak = |code: String| (format!("Notes in the language {code}"), Command::Language(code));
+        offers.extend(languages.into_iter().map(speak));
+    }
     offers.extend(outline.nodes.iter().map(|item| (format!("Node {}", item.name), Command::Node(item.name))));
     for topic in &outline.topics {
         for index in &topic.partitions {
@@ -85,7 +96,8 @@ fn offers(scene: &Scene, text: &str) -> Vec<(String, Command)> {
         }
     }
     let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
-    let is_goto = |command: &Command| matches!(command, Command::GoTo(_));
+    let typed = text.trim().parse::<At>().ok();
+    let is_goto = |command: &Command| typed.is_some_and(|at| *command == Command::GoTo(at));
     offers.retain(|(name, command)| {
         let name = name.to_lowercase();
         is_goto(command) || words.iter().all(|word| name.contains(word))
