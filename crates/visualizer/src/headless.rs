@@ -4,23 +4,30 @@ use std::path::Path;
 
 use egui::{Pos2, RawInput, Rect, Vec2};
 
-use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-
 use crate::app::App;
 use crate::raster::Rasteriser;
 
 /// How many frames settle a layout: panels learn their sizes in the first, text its wrapping in the second.
 const FRAMES: usize = 6;
 
-/// Writes a picture as PNG: opaque, and as small as it gets, because pictures stand in repositories.
+/// Writes a picture as PNG: with 256 colours, opaque, and as small as it gets, because pictures stand in repositories.
 ///
 /// # Errors
 /// Those of the file.
-pub fn save(picture: &image::RgbaImage, path: &Path) -> image::ImageResult<()> {
+pub fn save(picture: &image::RgbaImage, path: &Path) -> Result<(), png::EncodingError> {
+    let (palette, places) = crate::palette::indexed(picture);
     let file = std::io::BufWriter::new(std::fs::File::create(path)?);
-    let encoder = PngEncoder::new_with_quality(file, CompressionType::Best, FilterType::Adaptive);
-    let opaque = image::DynamicImage::ImageRgba8(picture.clone()).into_rgb8();
-    opaque.write_with_encoder(encoder)
+    let mut encoder = png::Encoder::new(file, picture.width(), picture.height());
+    encoder.set_color(png::ColorType::Indexed);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_palette(palette.concat());
+    encoder.set_compression(png::Compression::High);
+    // Neighbours on a palette have nothing to do with each other.
+    encoder.set_filter(png::Filter::NoFilter);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(&places)?;
+    writer.finish()?;
+    Ok(())
 }
 
 /// The picture of `app` on a screen of `width` and `height` points at `scale` pixels a point.

@@ -2,7 +2,7 @@
 
 use trace::{EventKind, Name, Partition};
 
-use crate::layout::{LogView, diverged, replica_logs};
+use crate::layout::{diverged, first_lost};
 use crate::model::Model;
 
 /// Where one looks.
@@ -42,10 +42,7 @@ impl Focus {
             Some(named) => stretches.iter().find(|(from, to)| (*from..=*to).contains(&named)),
             None => stretches.first(),
         };
-        let lost = || {
-            let view = LogView::fit(&state, partition, 1000.0);
-            replica_logs(model, &state, self.event, &view).lost.first().map(|lost| lost.offset)
-        };
+        let lost = || first_lost(model, &state, self.event, partition);
         let offset = stretch.map(|(from, _)| *from).or(named).or_else(lost).or(self.offset);
         Focus { partition: Some(partition), offset, ..self }
     }

@@ -41,7 +41,7 @@ impl LogView {
     pub fn fit(state: &ClusterState, partition: Partition, width: f32) -> LogView {
         let start = state.partitions.get(&partition).into_iter().flat_map(|state| state.replicas.values());
         let first = start.map(|replica| replica.log_start).min().unwrap_or(0).max(0);
-        let length = (end_of(state, partition) - first + 1).max(1);
+        let length = end_of(state, partition).saturating_sub(first).saturating_add(1).max(1);
         let cell = (width / length as f32).min(56.0);
         LogView { partition, first: first as f64, cell, width, graveyard: false }
     }
@@ -210,12 +210,13 @@ impl Cell {
         if let Some(text) = &self.text {
             label.push_str(&format!(": {} = {}", text.key, text.value));
         }
-        for (holds, word) in [(self.diverged, ", diverged"), (self.lost, ", acknowledged but lost")] {
-            if holds {
-                label.push_str(word);
-            }
-        }
-        label
+        label + &self.flaws()
+    }
+
+    /// What is wrong with it, as the end of a sentence.
+    pub fn flaws(&self) -> String {
+        let words = [(self.diverged, ", diverged"), (self.lost, ", acknowledged but lost")];
+        words.into_iter().filter(|(holds, _)| *holds).map(|(_, word)| word).collect()
     }
 }
 
@@ -299,7 +300,9 @@ pub fn replica_logs(model: &Model, state: &ClusterState, index: usize, view: &Lo
     let reference = reference(partition);
     let none = BTreeMap::new();
     let disagreements = model.history().disagreements.get(&view.partition).unwrap_or(&none);
-    let lost = lost_cells(model, partition, index, view, (first, last));
+    // Cells too small for a mark each are judged one a mark.
+    let step = if view.cell >= 3.0 { 1 } else { ((3.0 / view.cell.max(1e-9)) as i64).max(1) };
+    let lost = lost_cells(model, partition, index, view.partition, step, (first, last));
     let mut rows: Vec<ReplicaRow> = brokers(partition)
         .map(|broker| {
             let none = ReplicaState::default();
@@ -534,25 +537,24 @@ fn ghosts(model: &Model, broker: i32, index: usize, view: &LogView) -> Vec<Ghost
     ghosts
 }
 
-/// Acknowledged records in view that the stored leader's log does not hold.
+/// Acknowledged records at `first..last` that the stored leader's log does not hold; of those so near to each other that a
+/// mark each has no room, one in `step` offsets.
 fn lost_cells(
     model: &Model,
     partition: &PartitionState,
     index: usize,
-    view: &LogView,
+    of: Partition,
+    step: i64,
     (first, last): (i64, i64),
 ) -> Vec<LostCell> {
-    // Cells too small for a mark each are judged one a point.
-    let step = if view.cell >= 3.0 { 1 } else { ((3.0 / view.cell.max(1e-9)) as i64).max(1) };
     let Some(leader) = partition.leading_replica() else { return Vec::new() };
     let holds = |replica: &ReplicaState, offset: i64, epoch: i32| {
         replica.batch_at(offset).is_some_and(|batch| batch.leader_epoch == epoch)
     };
     let mut found = Vec::new();
     let mut next = first.max(leader.log_start);
-    while next < last {
-        let end = if step == 1 { last } else { next.saturating_add(1) };
-        for (offset, epoch, joined) in model.records().range(view.partition, next, end) {
+    while let Some((offset, _, _)) = model.records().range(of, next, last).next() {
+        for (_, epoch, joined) in model.records().range(of, offset, offset.saturating_add(1)) {
             let acked = joined.acked.map(|acked| acked as usize).filter(|acked| *acked <= index);
             let (Some(acked), true) = (acked, epoch >= 0) else { continue };
             if holds(leader, offset, epoch) || epoch > leader.leader_epoch {
@@ -562,12 +564,16 @@ fn lost_cells(
             let on = on.map(|(id, _)| *id).collect();
             found.push(LostCell { offset, epoch, sent: joined.sent.map(|sent| sent as usize), acked, on });
         }
-        if step == 1 {
-            break;
-        }
-        next = next.saturating_add(step);
+        next = offset.saturating_add(step);
     }
     found
+}
+
+/// The first record of a partition that was acknowledged and that its leader does not have.
+pub fn first_lost(model: &Model, state: &ClusterState, index: usize, partition: Partition) -> Option<i64> {
+    let replicas = state.partitions.get(&partition)?;
+    let lost = lost_cells(model, replicas, index, partition, 1, (0, i64::MAX));
+    lost.first().map(|lost| lost.offset)
 }
 
 fn consumers(state: &ClusterState, partition: &PartitionState, view: &LogView) -> Vec<ConsumerFlag> {
@@ -585,7 +591,7 @@ fn consumers(state: &ClusterState, partition: &PartitionState, view: &LogView) -
             processed_to: own.processed_to,
             x_position: own.position.and_then(in_view),
             x_processed: in_view(own.processed_to),
-            lag: (committed - own.processed_to).max(0),
+            lag: committed.saturating_sub(own.processed_to).max(0),
         };
         flags.insert(*client, flag);
     }

@@ -72,6 +72,8 @@ pub struct History {
     pub removals: Vec<Removal>,
     /// The decisions by which a partition got another leader than before.
     pub leader_changes: Vec<u32>,
+    /// Beginnings and ends of faults, in order.
+    pub faults: Vec<u32>,
     /// Where two replicas of a partition ever held different batches: the end of each stretch by its first offset. Log
     /// matching fails when a flaw is at work, so that a first difference does not tell where the last one is.
     pub disagreements: BTreeMap<Partition, BTreeMap<i64, i64>>,
@@ -144,8 +146,15 @@ impl History {
                 self.phases.push((place as usize, *phase));
                 CaptionKind::Phase
             }
-            EventKind::FaultBegan { .. } | EventKind::FaultWithoutEffect { .. } => CaptionKind::Fault,
-            EventKind::FaultEnded { .. } => CaptionKind::Healed,
+            EventKind::FaultBegan { .. } => {
+                self.faults.push(place);
+                CaptionKind::Fault
+            }
+            EventKind::FaultWithoutEffect { .. } => CaptionKind::Fault,
+            EventKind::FaultEnded { .. } => {
+                self.faults.push(place);
+                CaptionKind::Healed
+            }
             EventKind::NoteShown { .. } => CaptionKind::Note,
             EventKind::Violation { .. } => CaptionKind::Violation,
             EventKind::RecordAcked { .. } => return self.operations[0].push(place),

@@ -1,7 +1,7 @@
 //! Violations, faults, nodes and topics: what there is, and how it stands now.
 
 use egui::{RichText, Ui};
-use trace::Partition;
+use trace::{Partition, StopReason};
 
 use crate::app::command::Command;
 use crate::layout::format_time;
@@ -86,6 +86,7 @@ fn nodes(scene: &Scene, ui: &mut Ui, commands: &mut Vec<Command>) {
             let (glyph, word, colour) = match standing {
                 Some(node) if node.paused => ("\u{23f8}", "paused", scene.tokens.waiting),
                 Some(node) if node.up => ("\u{25cf}", "up", scene.tokens.good),
+                Some(node) if node.stopped == Some(StopReason::Exit) => ("\u{25cb}", "ended", scene.tokens.absent),
                 Some(_) => ("\u{2716}", "down", scene.tokens.fault),
                 None => ("\u{25cb}", "not started", scene.tokens.absent),
             };

@@ -236,6 +236,8 @@ fn help(scene: &Scene, context: &egui::Context, commands: &mut Vec<Command>) {
         .collapsible(false)
         .resizable(false)
         .anchor(Align2::CENTER_CENTER, Vec2::ZERO)
+        .max_size(context.content_rect().size() - Vec2::new(24.0, 60.0))
+        .scroll(true)
         .show(context, |ui| {
             ui.horizontal_top(|ui| {
                 ui.vertical(|ui| {
@@ -283,7 +285,7 @@ fn legend(scene: &Scene, ui: &mut Ui) {
         ("\u{2716}", tokens.fault, "down"),
         ("HW", tokens.text, "high watermark: triangle of a replica, dashed line of the leader"),
         ("LEO", tokens.text, "log end: bar at the end of a row"),
-        ("\u{2260}", tokens.violation_text, "differs from the leader from here on"),
+        ("\u{2260}", tokens.violation_text, "framed: differs from the leader at these offsets"),
         ("///", tokens.absent, "below a row, struck through: records that were truncated"),
         ("skull", tokens.violation_text, "acknowledged, and lost"),
         ("\u{25b6}", tokens.good, "flag: processed up to here; hollow: position of a consumer"),

@@ -108,7 +108,7 @@ fn clock(scene: &Scene, ui: &mut Ui, commands: &mut Vec<Command>) {
         commands.push(Command::AskTime);
     }
     let place = format!("{} of {}", grouped(scene.view.focus.event + 1), grouped(scene.model.len()));
-    ui.label(RichText::new(place).monospace().color(scene.tokens.muted));
+    ui.add(egui::Label::new(RichText::new(place).monospace().color(scene.tokens.muted)).extend());
 }
 
 fn settings(scene: &Scene, ui: &mut Ui, commands: &mut Vec<Command>) {
