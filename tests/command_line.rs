@@ -41,15 +41,31 @@ fn a_run_writes_its_directory_and_prints_commands_that_work() {
     for name in ["plan.toml", "verdict.json", "digest.txt", "trace.jsonl.zst"] {
         assert!(folder.0.join("runs/mail/1").join(name).is_file(), "{name} is missing");
     }
-    for label in ["again:", "why:", "look:"] {
-        let line = said.lines().find(|line| line.starts_with(label)).unwrap_or_else(|| panic!("no {label} in {said}"));
-        let words: Vec<&str> = line[label.len()..].split_whitespace().skip(1).collect();
-        let repeated = odradek(&folder.0, &words);
-        assert!(repeated.status.success(), "{line}: {}", text(&repeated));
+    for label in ["again:", "why:"] {
+        let repeated = odradek(&folder.0, &printed(&said, label));
+        assert!(repeated.status.success(), "{label} {}", text(&repeated));
     }
+    // The window needs a display; the words must be right everywhere.
+    assert_eq!(printed(&said, "look:"), ["view", "runs/mail/1/trace.jsonl.zst"]);
     let replay = odradek(&folder.0, &["replay", "runs/mail/1"]);
     assert!(replay.status.success(), "{}", text(&replay));
     assert!(text(&replay).contains("same fingerprint"), "{}", text(&replay));
+}
+
+/// The words behind the program's name in the line with this label.
+fn printed<'a>(said: &'a str, label: &str) -> Vec<&'a str> {
+    let line = said.lines().find(|line| line.starts_with(label)).unwrap_or_else(|| panic!("no {label} in {said}"));
+    line[label.len()..].split_whitespace().skip(1).collect()
+}
+
+#[test]
+fn a_run_with_a_violation_says_how_to_look_at_it() {
+    let folder = Folder::new("look");
+    let output = odradek(&folder.0, &["run", &file("scenarios/acks-one-loses.toml").display().to_string(), "--seed", "1"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let trace = "runs/acks-one-loses/1/trace.jsonl.zst";
+    assert_eq!(printed(&said, "look:"), ["view", trace, "--at", "violation:1", "--focus", "orders/0"]);
+    assert!(folder.0.join(trace).is_file());
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Causality: from any event back to what began it.
 
+use std::collections::BTreeSet;
+
 use trace::{Event, EventId, EventKind, Name};
 
 /// Who acts this long after a frame acts because nothing more came, ns: no link and no disk takes as long.
@@ -30,12 +32,19 @@ fn find(events: &[Event], id: EventId) -> Option<&Event> {
 /// Asks a trace for causes.
 pub struct Causes<'a> {
     events: &'a [Event],
+    /// Where faults begin and end, in order, where somebody keeps them: a long trace is not searched for them then.
+    faults: Option<&'a [u32]>,
 }
 
 impl<'a> Causes<'a> {
     /// Causes among `events`, which are in order of id.
     pub fn new(events: &'a [Event]) -> Causes<'a> {
-        Causes { events }
+        Causes { events, faults: None }
+    }
+
+    /// The same, with the places of all `FaultBegan` and `FaultEnded` among `events`, in order.
+    pub fn with_faults(events: &'a [Event], faults: &'a [u32]) -> Causes<'a> {
+        Causes { events, faults: Some(faults) }
     }
 
     /// The event with this id, where the trace holds it.
@@ -50,13 +59,14 @@ impl<'a> Causes<'a> {
     pub fn why(&self, of: EventId) -> Vec<&'a Event> {
         let chain = chain(self.events, of);
         let mut reasons: Vec<&Event> = Vec::with_capacity(chain.len());
+        let mut known = BTreeSet::new();
         for (place, event) in chain.iter().enumerate() {
-            if !reasons.iter().any(|known| known.id == event.id) {
+            if known.insert(event.id) {
                 reasons.push(event);
             }
             if let Some(cause) = chain.get(place + 1) {
                 for reason in self.silence(cause, event) {
-                    if !reasons.iter().any(|known| known.id == reason.id) {
+                    if known.insert(reason.id) {
                         reasons.push(reason);
                     }
                 }
@@ -91,18 +101,33 @@ impl<'a> Causes<'a> {
 
     /// The last fault that began before `effect` and had not ended when `cause` happened.
     fn in_force(&self, cause: &Event, effect: &Event) -> Option<&'a Event> {
-        let to = self.events.partition_point(|event| event.id < effect.id);
-        let ended_before = |fault: Name, began: &Event| {
-            let from = self.events.partition_point(|event| event.id <= began.id);
-            let until = self.events.partition_point(|event| event.id < cause.id).max(from);
-            let ends = |event: &Event| matches!(&event.kind, EventKind::FaultEnded { fault: it } if *it == fault);
-            self.events[from..until].iter().any(ends)
-        };
-        self.events[..to].iter().rev().find(|event| match &event.kind {
-            EventKind::FaultBegan { fault, .. } => !ended_before(*fault, event),
-            _ => false,
-        })
+        match self.faults {
+            Some(places) => {
+                last_in_force(places.iter().filter_map(|place| self.events.get(*place as usize)), cause, effect)
+            }
+            None => last_in_force(self.events.iter(), cause, effect),
+        }
     }
+}
+
+/// The last fault among `events` that began before `effect` and had not ended when `cause` happened.
+fn last_in_force<'a>(
+    events: impl DoubleEndedIterator<Item = &'a Event>,
+    cause: &Event,
+    effect: &Event,
+) -> Option<&'a Event> {
+    let mut ended: BTreeSet<Name> = BTreeSet::new();
+    for event in events.rev().skip_while(|event| event.id >= effect.id) {
+        match &event.kind {
+            EventKind::FaultEnded { fault } if event.id < cause.id => {
+                ended.insert(*fault);
+            }
+            // Ended since: after this beginning, and before the cause.
+            EventKind::FaultBegan { fault, .. } if !ended.contains(fault) => return Some(event),
+            _ => {}
+        }
+    }
+    None
 }
 
 #[cfg(test)]

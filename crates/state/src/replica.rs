@@ -34,6 +34,11 @@ impl BatchState {
     pub fn end(&self) -> i64 {
         self.base_offset.saturating_add(i64::from(self.records))
     }
+
+    /// Whether two replicas hold the same batch: at the same offset, from the same leader, with the same bytes.
+    pub fn is_same(&self, other: &BatchState) -> bool {
+        (self.base_offset, self.leader_epoch, self.crc) == (other.base_offset, other.leader_epoch, other.crc)
+    }
 }
 
 /// A replica.

@@ -215,7 +215,7 @@ impl<'a> TraceReader<'a> {
         if self.text.is_empty() {
             return Ok(None);
         }
-        let event: Event = serde_json::from_str(&self.text).map_err(|error| {
+        let event = Event::from_line(self.text.as_bytes()).map_err(|error| {
             if self.text.ends_with('\n') {
                 let reason = without_position(&error);
                 TraceError::Line { line, column: error.column(), reason }

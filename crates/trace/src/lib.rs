@@ -7,6 +7,7 @@ mod event;
 mod file;
 mod fingerprint;
 mod kind;
+mod line;
 mod name;
 mod recorder;
 

@@ -1,12 +1,18 @@
-//! Loading, seeking and every layout over a large synthetic trace.
+//! Loading, seeking, every layout and whole frames over a large synthetic trace.
 //!
 //! The number of events comes from `ODRADEK_BENCH_EVENTS` (default one million): `ODRADEK_BENCH_EVENTS=10000000 cargo bench
-//! -p odradek-visualizer` shows the aims for large traces.
+//! -p odradek-visualizer` shows the aims for large traces. `ODRADEK_BENCH_FRAMES=1` measures
+//! frames only. What loading and frames cost is also told in CPU time, which other
+//! programs on the machine do not change.
 
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion};
+use egui::{Pos2, RawInput, Rect, Vec2};
 use trace::{Event, EventId, Name, Partition, TraceWriter};
+use visualizer::app::command::Command;
+use visualizer::app::layouts::Preset;
+use visualizer::app::{App, Settings, Start};
 use visualizer::layout::{self, Axis, EventRows, LogView, View};
 use visualizer::model::{Direction, Model, Query, parse_bytes};
 
@@ -70,6 +76,15 @@ fn resident_megabytes() -> u64 {
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) / 1024
 }
 
+/// What this process has used of the CPU so far, in seconds: user and system time, in the kernel's hundredths.
+fn processor_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks: f64 =
+        after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
+    ticks / 100.0
+}
+
 fn main() {
     let count = std::env::var("ODRADEK_BENCH_EVENTS").ok().and_then(|count| count.parse().ok()).unwrap_or(1_000_000);
     let mut criterion = Criterion::default().sample_size(10).configure_from_args();
@@ -82,12 +97,16 @@ fn main() {
     };
     let (plain, compressed) = (file(false), file(true));
     drop(events);
-    let before = resident_megabytes();
+    let before = (resident_megabytes(), processor_seconds());
     let began = std::time::Instant::now();
     let model = parse_bytes(&compressed).expect("sound");
     assert_eq!((model.len(), model.problem()), (count, None));
-    let grown = resident_megabytes().saturating_sub(before);
-    println!("{count} events: opened once in {:?}, {grown} MB", began.elapsed());
+    let grown = resident_megabytes().saturating_sub(before.0);
+    let (wall, used) = (began.elapsed(), processor_seconds() - before.1);
+    println!("{count} events: opened once in {wall:.2?}, {used:.2} s of CPU, {grown} MB");
+    if std::env::var_os("ODRADEK_BENCH_FRAMES").is_some() {
+        return frames(model);
+    }
     if count <= 2_000_000 {
         criterion.bench_function("load plain", |b| b.iter(|| black_box(parse_bytes(&plain).map(|model| model.len()))));
         criterion.bench_function("load zstd", |b| {
@@ -99,6 +118,57 @@ fn main() {
     timeline(&mut criterion, &model);
     panels(&mut criterion, &model);
     criterion.final_summary();
+    frames(model);
+}
+
+/// Layout and tessellation of whole frames while the cursor is dragged along the timeline, at several zooms.
+fn frames(model: Model) {
+    const FRAMES: usize = 400;
+    let count = model.len();
+    let settings = Settings { tour_seen: true, ..Settings::default() };
+    let mut app = App::new(settings, Start::default());
+    app.show(model, None);
+    for preset in Preset::ALL {
+        for (zoom, factor, cell) in
+            [("whole run", 1.0, 0.05), ("a tenth", 0.1, 1.0), ("a thousandth", 1e-3, 3.0), ("1,000 events", 0.0, 26.0)]
+        {
+            let factor = if factor == 0.0 { 1_000.0 / count as f64 } else { factor };
+            app.run(Command::Layout(preset));
+            app.run(Command::Scrub(count / 2));
+            app.run(Command::Fit);
+            app.run(Command::Zoom(factor));
+            app.run(Command::LogZoom(cell / app.view().expect("open").logs.cell));
+            let context = egui::Context::default();
+            visualizer::app::fonts::install_builtin(&context);
+            // The cursor goes once over the timeline.
+            let shown = (count as f64 * factor) as usize;
+            let mut draw = |frame: usize| {
+                app.run(Command::Scrub(count / 2 - shown / 2 + shown * frame / FRAMES));
+                let input = RawInput {
+                    screen_rect: Some(Rect::from_min_size(Pos2::ZERO, Vec2::new(1600.0, 900.0))),
+                    time: Some(frame as f64 / 60.0),
+                    ..RawInput::default()
+                };
+                let began = std::time::Instant::now();
+                let output = context.run_ui(input, |ui| app.ui(ui));
+                let drawn = context.tessellate(output.shapes, output.pixels_per_point);
+                black_box(drawn);
+                began.elapsed().as_secs_f64() * 1e3
+            };
+            (0..10).for_each(|frame| {
+                black_box(draw(frame));
+            });
+            let before = processor_seconds();
+            let mut walls: Vec<f64> = (0..FRAMES).map(&mut draw).collect();
+            let used = (processor_seconds() - before) * 1e3 / FRAMES as f64;
+            walls.sort_by(f64::total_cmp);
+            let (median, slow) = (walls[FRAMES / 2], walls[FRAMES * 95 / 100]);
+            println!(
+                "frame, {}, {zoom}: {used:.1} ms of CPU, wall {median:.1} ms, 95 of 100 under {slow:.1} ms",
+                preset.name()
+            );
+        }
+    }
 }
 
 fn seek(criterion: &mut Criterion, model: &Model) {

@@ -7,6 +7,7 @@ pub mod app;
 pub mod headless;
 pub mod layout;
 pub mod model;
+mod palette;
 pub mod panels;
 pub mod raster;
 pub mod theme;

@@ -148,5 +148,5 @@ fn render(
     app.show(model, None);
     app.run(AppCommand::Layout(preset));
     let picture = visualizer::headless::picture(&mut app, width, height, scale);
-    picture.save(out).map_err(|error| (BAD_INPUT, format!("{}: {error}", out.display())))
+    visualizer::headless::save(&picture, out).map_err(|error| (BAD_INPUT, format!("{}: {error}", out.display())))
 }

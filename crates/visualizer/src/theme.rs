@@ -152,7 +152,7 @@ pub fn contrast(one: Color32, other: Color32) -> f32 {
 }
 
 /// Makes egui's own widgets look as the theme says.
-pub fn apply(context: &egui::Context, theme: Theme) {
+pub fn apply(context: &egui::Context, theme: Theme, reduced_motion: bool) {
     let tokens = theme.tokens();
     let mut visuals = match theme {
         Theme::Dark => egui::Visuals::dark(),
@@ -178,6 +178,10 @@ pub fn apply(context: &egui::Context, theme: Theme) {
         style.spacing.item_spacing = egui::vec2(6.0, 4.0);
         style.spacing.button_padding = egui::vec2(6.0, 2.0);
         style.interaction.tooltip_delay = 0.2;
+        let usual = egui::Style::default();
+        style.animation_time = if reduced_motion { 0.0 } else { usual.animation_time };
+        style.scroll_animation =
+            if reduced_motion { egui::style::ScrollAnimation::none() } else { usual.scroll_animation };
         for (text_style, size) in [
             (egui::TextStyle::Heading, 15.0),
             (egui::TextStyle::Body, 12.5),

@@ -50,8 +50,10 @@ pub fn run(begin: impl FnOnce(Settings) -> App + 'static) -> Result<(), String> 
 
 /// What to do where no window can be opened.
 pub fn advice(error: &str) -> String {
+    // Where in its own source the library noticed helps nobody.
+    let reason = error.split_once(".rs:").and_then(|(_, after)| after.split_once(": ")).map_or(error, |(_, said)| said);
     format!(
-        "no window can be opened: {error}\n\
+        "no window can be opened: {reason}\n\
          A display is needed (DISPLAY or WAYLAND_DISPLAY), with OpenGL. On Debian and Ubuntu install:\n\
          \n    apt-get install libx11-6 libx11-xcb1 libxcursor1 libxi6 libxkbcommon-x11-0 libgl1\n\n\
          Without a display, draw a picture instead:\n\
@@ -65,5 +67,7 @@ mod tests {
     fn a_missing_display_is_explained_with_what_to_install() {
         let advice = super::advice("no display");
         assert!(advice.contains("libgl1") && advice.contains("odradek-visualizer render"));
+        let noticed = super::advice("winit EventLoopError: os error at /a/linux/mod.rs:788: no connection: refused");
+        assert!(noticed.starts_with("no window can be opened: no connection: refused\n"), "{noticed}");
     }
 }

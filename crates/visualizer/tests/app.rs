@@ -14,8 +14,10 @@ use visualizer::theme::Theme;
 #[test]
 fn the_app_opens_on_the_violation_with_one_sentence_and_the_fault_behind_it() {
     let harness = example(true, Theme::Dark);
-    let violation = model(&harness).outline().violations[0].index;
-    assert_eq!(focus(&harness), violation);
+    let violation = &model(&harness).outline().violations[0];
+    assert_eq!(Some(focus(&harness)), violation.commits, "not when it was reported: when it was done");
+    assert_eq!(harness.state().view().unwrap().focus.offset, Some(283), "the first record that is lost");
+    harness.get_by_label("broker-1 offset 283, diverged, acknowledged but lost");
     assert!(harness.query_all_by_label_contains("lost-write violated").next().is_some());
     harness.get_by_label_contains("The fault behind it: isolate broker-1");
 }
@@ -49,6 +51,66 @@ fn the_why_chain_leads_from_the_violation_to_its_fault_by_clicks() {
         assert!(focus(&harness) < at, "a cause lies in the past");
     }
     panic!("no fault was reached");
+}
+
+#[test]
+fn the_event_that_committed_a_violation_leads_to_its_report() {
+    let mut harness = example(true, Theme::Dark);
+    harness.get_by_label_contains("report of violation 1: lost-write").click();
+    harness.run_ok();
+    assert!(matches!(model(&harness).events()[focus(&harness)].kind, EventKind::Violation { .. }));
+    assert_eq!(harness.state().view().unwrap().focus.offset, Some(283));
+}
+
+#[test]
+fn a_deep_link_with_a_partition_keeps_the_offset_that_the_violation_is_about() {
+    let at = Some("violation:1".parse().unwrap());
+    let focus = Some("orders/0".parse().unwrap());
+    let mut app = App::new(Settings { tour_seen: true, ..Settings::default() }, Start { at, focus });
+    app.show_example();
+    assert_eq!(app.view().unwrap().focus.offset, Some(283));
+}
+
+#[test]
+fn a_hidden_node_is_gone_from_the_map_and_comes_back() {
+    let mut harness = example(true, Theme::Dark);
+    let on_map = |harness: &egui_kittest::Harness<App>| harness.query_all_by_label("zk-2").count();
+    let before = on_map(&harness);
+    run(&mut harness, Command::Node("zk-2".into()));
+    harness.key_press(Key::H);
+    harness.run_ok();
+    assert_eq!((before, on_map(&harness)), (1, 0));
+    harness.get_by_label("hidden: zk-2").click();
+    harness.run_ok();
+    assert!(harness.state().view().unwrap().hidden.is_empty());
+    harness.key_press(Key::H);
+    harness.run_ok();
+    harness.key_press(Key::H);
+    harness.run_ok();
+    assert!(harness.query_by_label("hidden: zk-2").is_none());
+}
+
+#[test]
+fn everything_grows_and_shrinks_between_80_and_200_percent() {
+    let mut harness = example(true, Theme::Dark);
+    for (key, zoom) in [(Key::Plus, 200), (Key::Minus, 80), (Key::Num0, 100)] {
+        for _ in 0..12 {
+            harness.key_press_modifiers(Modifiers::COMMAND, key);
+            harness.run_ok();
+        }
+        assert_eq!(harness.state().settings().zoom, zoom);
+        assert_eq!(harness.ctx.zoom_factor(), f32::from(zoom) / 100.0);
+        harness.get_by_label("Replica logs");
+    }
+}
+
+#[test]
+fn with_reduced_motion_nothing_glides_or_fades() {
+    let mut harness = example(true, Theme::Dark);
+    assert!(harness.ctx.global_style().animation_time > 0.0);
+    run(&mut harness, Command::ReduceMotion);
+    assert_eq!(harness.ctx.global_style().animation_time, 0.0);
+    assert!(harness.state().settings().reduced_motion && harness.state().view().unwrap().reduced_motion);
 }
 
 #[test]

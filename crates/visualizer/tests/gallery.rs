@@ -3,9 +3,10 @@
 mod support;
 
 use egui_kittest::kittest::Queryable as _;
-use support::{example, run};
+use support::{example, harness, run};
 use visualizer::app::command::Command;
 use visualizer::app::layouts::Preset;
+use visualizer::app::{App, Settings, Start};
 use visualizer::theme::Theme;
 
 /// An instant with much to see: just after the new leader was elected, while the old one still believes to lead.
@@ -13,6 +14,7 @@ const INSTANT: &str = "23s";
 
 /// Small, so that the repository stays so.
 const SIZE: egui::Vec2 = egui::vec2(1180.0, 720.0);
+const SMALL: egui::Vec2 = egui::vec2(900.0, 560.0);
 
 fn picture(theme: Theme, preset: Preset, name: &str) {
     let mut harness = example(true, theme);
@@ -38,6 +40,58 @@ fn all_panels_light() {
 #[test]
 fn log_layout_dark() {
     picture(Theme::Dark, Preset::Log, "log-dark");
+}
+
+#[test]
+fn log_layout_light() {
+    picture(Theme::Light, Preset::Log, "log-light");
+}
+
+/// What lies over the panels, on a small window: nothing may be cut off there.
+fn overlay(theme: Theme, command: Command, name: &str) {
+    let mut harness = example(true, theme);
+    harness.set_size(SMALL);
+    run(&mut harness, command);
+    harness.run_ok();
+    harness.remove_cursor();
+    harness.snapshot(name);
+}
+
+#[test]
+fn the_command_palette_dark() {
+    overlay(Theme::Dark, Command::Palette, "palette-dark");
+}
+
+#[test]
+fn the_tour_light() {
+    let mut harness = example(false, Theme::Light);
+    harness.set_size(SMALL);
+    harness.get_by_label("Next").click();
+    harness.run_ok();
+    harness.remove_cursor();
+    harness.run_ok();
+    harness.snapshot("tour-light");
+}
+
+#[test]
+fn a_failure_to_open_is_told_in_both_themes() {
+    for (theme, name) in [(Theme::Dark, "failure-dark"), (Theme::Light, "failure-light")] {
+        let settings = Settings { theme, ..Settings::default() };
+        let mut app = App::new(settings, Start::default());
+        app.fail("runs/mail/1/trace.jsonl.zst: line 1: this is no Odradek trace (no header)".into());
+        let mut harness = harness(app);
+        harness.set_size(egui::vec2(640.0, 400.0));
+        harness.run_ok();
+        harness.snapshot(name);
+    }
+}
+
+#[test]
+fn help_and_legend_dark() {
+    let mut harness = example(true, Theme::Dark);
+    harness.set_size(SIZE);
+    run(&mut harness, Command::Help);
+    harness.snapshot("help-dark");
 }
 
 #[test]

@@ -168,12 +168,31 @@ fn for_people(report: &Report, again: &str, place: &Path, traced: bool) -> Strin
     if traced {
         let why =
             if violations.is_empty() { "--kind LeadershipDecided".to_owned() } else { "--why violation:1".into() };
-        let look = match violations.first() {
-            Some(first) => format!("--at {}", first.at),
-            None => format!("--at {simulated_seconds:.0}s"),
-        };
+        let look = violations.first().map_or_else(String::new, |first| {
+            let focus = partition(&first.summary).map_or_else(String::new, |partition| format!(" --focus {partition}"));
+            format!(" --at violation:1{focus}")
+        });
         text += &format!("why:   {program} show {trace} {why}\n");
-        text += &format!("look:  {program} show {trace} {look}\n");
+        text += &format!("look:  {program} view {trace}{look}\n");
     }
     text
+}
+
+/// The partition that a violation is about: its sentence begins with it.
+fn partition(summary: &str) -> Option<&str> {
+    let (partition, _) = summary.split_once(": ")?;
+    let (topic, index) = partition.rsplit_once('/')?;
+    (!topic.contains(char::is_whitespace) && index.parse::<i32>().is_ok()).then_some(partition)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::partition;
+
+    #[test]
+    fn a_violation_is_looked_at_in_the_partition_that_it_is_about() {
+        assert_eq!(partition("orders/0: broker-3 leads epoch 2 without 1 committed record"), Some("orders/0"));
+        assert_eq!(partition("the ensemble has two leaders: zk-1 and zk-2"), None);
+        assert_eq!(partition("nothing to see"), None);
+    }
 }

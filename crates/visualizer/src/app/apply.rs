@@ -16,7 +16,8 @@ pub fn apply(view: &mut ViewState, model: &Model, command: Command) {
         Command::Event(index) => jump(view, model, view.focus.on_event(model, index)),
         Command::Node(node) => jump(view, model, Focus { node: Some(node), ..view.focus }),
         Command::Partition(partition) => {
-            jump(view, model, Focus { partition: Some(partition), offset: None, ..view.focus });
+            let offset = view.focus.offset.filter(|_| view.focus.partition == Some(partition));
+            jump(view, model, Focus { partition: Some(partition), offset, ..view.focus });
         }
         Command::Offset(partition, offset) => {
             jump(view, model, Focus { partition: Some(partition), offset: Some(offset), ..view.focus });
@@ -48,6 +49,7 @@ pub fn apply(view: &mut ViewState, model: &Model, command: Command) {
         Command::Slice => slice(view, model),
         Command::Pin => toggle(&mut view.pinned, view.focus.partition),
         Command::Hide => toggle(&mut view.hidden, view.focus.node),
+        Command::ShowAll => view.hidden.clear(),
         Command::Theme => view.theme = view.theme.other(),
         Command::Language(language) => view.language = language,
         Command::LogZoom(_) | Command::LogFrom(_) | Command::Graveyard => move_logs(view, &command),

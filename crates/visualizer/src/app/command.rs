@@ -81,14 +81,20 @@ pub enum Command {
     Slice,
     /// Pin or unpin the focused partition's lanes.
     Pin,
-    /// Hide the focused node, or show all again when it is hidden.
+    /// Hide the focused node on map and timeline, or show it again.
     Hide,
+    /// Show all nodes again.
+    ShowAll,
     /// Another layout.
     Layout(Preset),
     /// The layouts as they came.
     ResetLayouts,
     /// Light or dark.
     Theme,
+    /// Draw everything larger (or smaller, where negative) by this many steps; 0 is 100 % again.
+    Enlarge(i8),
+    /// Nothing glides or fades, or it does again.
+    ReduceMotion,
     /// The language of the scenario's notes.
     Language(String),
     /// Show or close the keys and the legend.

@@ -2,6 +2,7 @@
 
 use trace::{EventKind, Name, Partition};
 
+use crate::layout::{diverged, first_lost};
 use crate::model::Model;
 
 /// Where one looks.
@@ -24,7 +25,26 @@ impl Focus {
         let (partition, offset) = subject(&found.kind);
         let node = (found.node.as_str() != "world").then_some(found.node).or(self.node);
         let offset = if partition.is_some() { offset } else { self.offset };
-        Focus { event, node, partition: partition.or(self.partition), offset }
+        let focus = Focus { event, node, partition: partition.or(self.partition), offset };
+        let violations = &model.outline().violations;
+        let violation = violations.iter().find(|item| item.index == event || item.commits == Some(event));
+        violation.map_or(focus, |item| focus.on_evidence(model, &item.summary))
+    }
+
+    /// The focus on what a violation's sentence is about: where the logs begin to differ, or the record that was lost.
+    fn on_evidence(self, model: &Model, summary: &str) -> Focus {
+        let Some(partition) = partition_in(summary).or(self.partition) else { return self };
+        let named = offset_in(summary);
+        let state = model.state_at(self.event);
+        let stretches = diverged(model, &state, partition);
+        // A sentence may name the last offset of a stretch, or the first one behind it.
+        let stretch = match named {
+            Some(named) => stretches.iter().find(|(from, to)| (*from..=*to).contains(&named)),
+            None => stretches.first(),
+        };
+        let lost = || first_lost(model, &state, self.event, partition);
+        let offset = stretch.map(|(from, _)| *from).or(named).or_else(lost).or(self.offset);
+        Focus { partition: Some(partition), offset, ..self }
     }
 }
 
@@ -95,7 +115,6 @@ fn subject(kind: &EventKind) -> (Option<Partition>, Option<i64>) {
         K::RecordAcked { partition, offset, .. }
         | K::RecordPolled { partition, offset, .. }
         | K::RecordProcessed { partition, offset, .. } => (Some(*partition), Some(*offset)),
-        K::Violation { summary, .. } => (partition_in(summary), offset_in(summary)),
         _ => (None, None),
     }
 }

@@ -72,6 +72,58 @@ pub fn readable<'a>(context: &egui::Context, text: &'a str) -> (Cow<'a, str>, bo
     (Cow::Owned(replaced), true)
 }
 
+/// How many Latin letters a character takes the room of.
+fn breadth(character: char) -> usize {
+    // From Hangul on, scripts are about twice as wide.
+    if character >= '\u{1100}' { 2 } else { 1 }
+}
+
+/// As much of a text's beginning as has room in the width of so many letters.
+pub fn start_of(text: &str, letters: usize) -> Cow<'_, str> {
+    shortened(text.chars(), text, letters, |kept| kept.iter().chain(&['\u{2026}']).collect())
+}
+
+/// As much of a text's end: of keys that is what differs.
+pub fn end_of(text: &str, letters: usize) -> Cow<'_, str> {
+    shortened(text.chars().rev(), text, letters, |kept| std::iter::once(&'\u{2026}').chain(kept.iter().rev()).collect())
+}
+
+fn shortened<'a>(
+    characters: impl Iterator<Item = char> + Clone,
+    text: &'a str,
+    letters: usize,
+    join: impl Fn(&[char]) -> String,
+) -> Cow<'a, str> {
+    // No more is looked at than has room, however long a value is.
+    let mut room = letters;
+    let fits = |character: &char| {
+        let left = room.checked_sub(breadth(*character));
+        room = left.unwrap_or(0);
+        left.is_some()
+    };
+    let kept: Vec<char> = characters.clone().take_while(fits).collect();
+    if kept.len() == characters.clone().take(letters + 1).count() {
+        return Cow::Borrowed(text);
+    }
+    let last = kept.len().saturating_sub(1);
+    Cow::Owned(join(&kept[..last]))
+}
+
 /// What to do about characters that no font has.
 pub const ADVICE: &str =
     "Some characters have no font here: install one, such as Debian's fonts-noto-cjk, or name a file in ODRADEK_FONT.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_keeps_its_start_or_its_end() {
+        assert_eq!(start_of("order 284", 9), "order 284");
+        assert_eq!(start_of("order 284", 6), "order\u{2026}");
+        assert_eq!(end_of("member-14", 5), "\u{2026}r-14");
+        assert_eq!(end_of("회원-14", 7), "회원-14");
+        assert_eq!(end_of("회원-14", 5), "\u{2026}-14");
+        assert_eq!((start_of("abc", 0), end_of("", 0)), ("\u{2026}".into(), "".into()));
+    }
+}

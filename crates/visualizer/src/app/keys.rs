@@ -29,6 +29,7 @@ pub const TABLE: &[(&str, &str)] = &[
     ("H", "hide the focused node, show it again"),
     ("G", "show or hide truncated records"),
     ("1  2", "layout Triage, Log"),
+    ("Ctrl + - 0", "everything larger, smaller, at 100 %"),
     ("Ctrl+K", "command palette"),
     ("Ctrl+O", "open a trace"),
     ("?", "these keys and the legend"),
@@ -47,6 +48,11 @@ pub fn commands(context: &egui::Context, view: &ViewState) -> Vec<Command> {
         }
         if input.consume_key(Modifiers::COMMAND, Key::O) {
             commands.push(Command::AskFile);
+        }
+        for (key, steps) in [(Key::Plus, 1), (Key::Equals, 1), (Key::Minus, -1), (Key::Num0, 0)] {
+            if input.consume_key(Modifiers::COMMAND, key) {
+                commands.push(Command::Enlarge(steps));
+            }
         }
     });
     if context.input(|input| input.key_pressed(Key::Escape)) {

@@ -24,8 +24,11 @@ use crate::model::{At, FocusLink, Follower, Loading, Model, load};
 use crate::panels::{self, Scene};
 use crate::theme::{self, Theme};
 
+/// How large everything is drawn, percent: the steps of Ctrl with + and -.
+pub const ZOOMS: [u16; 8] = [80, 90, 100, 110, 125, 150, 175, 200];
+
 /// What outlives a session: kept in the system's folder for settings.
-#[derive(Clone, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
 pub struct Settings {
     /// Light or dark.
@@ -36,6 +39,26 @@ pub struct Settings {
     pub layouts: BTreeMap<Preset, Tree<Pane>>,
     /// Whether the tour was shown.
     pub tour_seen: bool,
+    /// How large everything is drawn, one of [`ZOOMS`].
+    pub zoom: u16,
+    /// The language of scenarios' notes.
+    pub language: String,
+    /// Whether nothing glides: messages stand still between events, and nothing fades.
+    pub reduced_motion: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            theme: Theme::default(),
+            preset: Preset::default(),
+            layouts: BTreeMap::new(),
+            tour_seen: false,
+            zoom: 100,
+            language: "en".into(),
+            reduced_motion: false,
+        }
+    }
 }
 
 /// Where to look first, as the command line says.
@@ -64,19 +87,24 @@ pub struct App {
     start: Start,
     /// The file field while no trace is open.
     asking: Option<String>,
-    styled: Option<Theme>,
+    /// The theme and the motion that egui was told last.
+    styled: Option<(Theme, bool)>,
+    /// The zoom that egui was told last.
+    zoomed: u16,
 }
 
 impl App {
     /// An app with nothing open.
     pub fn new(settings: Settings, start: Start) -> App {
-        App { settings, session: None, opening: None, failure: None, start, asking: None, styled: None }
+        App { settings, session: None, opening: None, failure: None, start, asking: None, styled: None, zoomed: 100 }
     }
 
     /// Shows `model`.
     pub fn show(&mut self, model: Model, follower: Option<Follower>) {
         let mut view = ViewState::open(&model, self.settings.theme);
         view.preset = self.settings.preset;
+        view.reduced_motion = self.settings.reduced_motion;
+        view.language = self.settings.language.clone();
         let story = Story::of(&model);
         let start = std::mem::take(&mut self.start);
         if let Some(at) = start.at {
@@ -121,6 +149,7 @@ impl App {
         if let Some(session) = &self.session {
             settings.theme = session.view.theme;
             settings.preset = session.view.preset;
+            settings.language = session.view.language.clone();
         }
         settings
     }
@@ -147,6 +176,13 @@ impl App {
                 }
             }
             Command::ResetLayouts => self.settings.layouts.clear(),
+            Command::Enlarge(steps) => self.settings.zoom = enlarged(self.settings.zoom, steps),
+            Command::ReduceMotion => {
+                self.settings.reduced_motion = !self.settings.reduced_motion;
+                if let Some(session) = &mut self.session {
+                    session.view.reduced_motion = self.settings.reduced_motion;
+                }
+            }
             Command::AskFile if self.session.is_none() => self.asking = Some(String::new()),
             command => {
                 if let Some(session) = &mut self.session {
@@ -160,12 +196,19 @@ impl App {
     /// One frame.
     pub fn ui(&mut self, ui: &mut Ui) {
         self.arrive(ui.ctx());
-        if self.styled != Some(self.settings.theme) {
-            self.styled = Some(self.settings.theme);
-            theme::apply(ui.ctx(), self.settings.theme);
+        let style = (self.settings.theme, self.settings.reduced_motion);
+        if self.styled != Some(style) {
+            self.styled = Some(style);
+            theme::apply(ui.ctx(), self.settings.theme, self.settings.reduced_motion);
+            // The keys for zoom are the app's own: the steps are kept and bounded.
+            ui.ctx().options_mut(|options| options.zoom_with_keyboard = false);
             // What was styled before this frame began is styled again in the next.
             ui.set_style(ui.ctx().global_style());
             ui.ctx().request_repaint();
+        }
+        if self.zoomed != self.settings.zoom {
+            self.zoomed = self.settings.zoom;
+            ui.ctx().set_zoom_factor(f32::from(self.zoomed) / 100.0);
         }
         let mut commands: Vec<Command> = Vec::new();
         for file in ui.input(|input| input.raw.dropped_files.clone()) {
@@ -247,6 +290,15 @@ impl App {
             });
         });
         panels::overlays::file_field(ui.ctx(), &mut self.asking, commands);
+    }
+}
+
+/// The zoom this many steps on; 0 steps is back to 100 %.
+fn enlarged(zoom: u16, steps: i8) -> u16 {
+    let at = ZOOMS.iter().position(|step| *step >= zoom).unwrap_or(ZOOMS.len() - 1);
+    match steps {
+        0 => 100,
+        steps => ZOOMS[at.saturating_add_signed(steps.into()).min(ZOOMS.len() - 1)],
     }
 }
 

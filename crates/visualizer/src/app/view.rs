@@ -8,7 +8,7 @@ use trace::{Name, Partition};
 use crate::app::focus::{Focus, History};
 use crate::app::layouts::{Pane, Preset};
 use crate::layout::{Axis, EventRows, Inspection, View};
-use crate::model::{Model, Query};
+use crate::model::{At, Model, Query};
 use crate::theme::{Theme, Tokens};
 
 /// The replica logs' camera.
@@ -97,6 +97,8 @@ pub struct ViewState {
     pub preset: Preset,
     /// Light or dark.
     pub theme: Theme,
+    /// Whether nothing glides between two events.
+    pub reduced_motion: bool,
     /// The language of notes.
     pub language: String,
     /// What lies over the panels.
@@ -110,7 +112,7 @@ pub struct ViewState {
 }
 
 impl ViewState {
-    /// The view of a trace that was just opened: at its violation, or at its start.
+    /// The view of a trace that was just opened: where its first violation was committed, or where its story begins.
     pub fn open(model: &Model, theme: Theme) -> ViewState {
         let mut view = ViewState {
             focus: Focus::default(),
@@ -127,6 +129,7 @@ impl ViewState {
             hidden: BTreeSet::new(),
             preset: Preset::default(),
             theme,
+            reduced_motion: false,
             language: "en".into(),
             overlays: Overlays::default(),
             places: BTreeMap::new(),
@@ -139,7 +142,7 @@ impl ViewState {
             .iter()
             .find_map(|topic| topic.partitions.first().map(|index| Partition { topic: topic.name, index: *index }));
         view.focus.partition = first_partition;
-        let start = outline.violations.first().map_or_else(|| story_start(model), |violation| violation.index);
+        let start = model.resolve(At::Violation(1)).unwrap_or_else(|| story_start(model));
         view.focus = view.focus.on_event(model, start);
         view.clock = model.at(start) as f64;
         view

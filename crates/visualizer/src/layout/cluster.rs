@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use scenario::Plan;
 use state::{ClusterState, ReplicaRole};
-use trace::{Name, broker_id};
+use trace::{Name, StopReason, broker_id};
 
 use crate::model::{Fate, Model, NodeRole};
 
@@ -48,6 +48,8 @@ pub struct RingNode {
     pub up: bool,
     /// Whether it stands still.
     pub paused: bool,
+    /// Whether it does not run and is not meant to: not started yet, or ended by itself.
+    pub absent: bool,
     /// Active faults that hit it.
     pub badges: Vec<Badge>,
     /// Whether it is the controller.
@@ -65,7 +67,8 @@ impl RingNode {
     pub fn label(&self) -> String {
         let mut label = self.name.to_string();
         for (holds, word) in [
-            (!self.up, ", down"),
+            (self.absent, ", does not run"),
+            (!self.up && !self.absent, ", down"),
             (self.paused, ", paused"),
             (self.controller, ", controller"),
             (self.zk_leader, ", ensemble leader"),
@@ -201,6 +204,7 @@ fn places(model: &Model, width: f32, height: f32) -> Vec<RingNode> {
             y: centre_y + radius * ring * angle.sin(),
             up: false,
             paused: false,
+            absent: true,
             badges: Vec::new(),
             controller: false,
             zk_leader: false,
@@ -214,6 +218,7 @@ fn places(model: &Model, width: f32, height: f32) -> Vec<RingNode> {
 fn describe_node(node: &mut RingNode, state: &ClusterState) {
     if let Some(process) = state.nodes.get(&node.name) {
         (node.up, node.paused) = (process.up, process.paused);
+        node.absent = !process.up && process.stopped == Some(StopReason::Exit);
     }
     node.controller = state.controller.is_some_and(|(name, _)| name == node.name);
     node.zk_leader = state.zookeeper_leader() == Some(node.name);

@@ -41,7 +41,7 @@ impl LogView {
     pub fn fit(state: &ClusterState, partition: Partition, width: f32) -> LogView {
         let start = state.partitions.get(&partition).into_iter().flat_map(|state| state.replicas.values());
         let first = start.map(|replica| replica.log_start).min().unwrap_or(0).max(0);
-        let length = (end_of(state, partition) - first + 1).max(1);
+        let length = end_of(state, partition).saturating_sub(first).saturating_add(1).max(1);
         let cell = (width / length as f32).min(56.0);
         LogView { partition, first: first as f64, cell, width, graveyard: false }
     }
@@ -151,8 +151,8 @@ pub struct ReplicaRow {
     pub high_watermark: i64,
     /// Below, all is fsynced.
     pub recovery_point: i64,
-    /// The first offset at which it holds something else than the reference log (the leader's, else the longest one).
-    pub diverges_at: Option<i64>,
+    /// The stretches in which it holds something else than the reference log (the leader's, else the newest one), in order.
+    pub diverged: Vec<(i64, i64)>,
     /// The cells in view, with [`Detail::Text`] only.
     pub cells: Vec<Cell>,
     /// Stretches of one leader epoch in view.
@@ -174,7 +174,7 @@ pub struct Cell {
     pub crc: u32,
     /// Whether its batch begins here.
     pub batch_first: bool,
-    /// Whether it differs from the reference log, from the first difference on.
+    /// Whether it differs from the reference log.
     pub diverged: bool,
     /// Whether it was acknowledged, and the leader's log does not hold it.
     pub lost: bool,
@@ -210,12 +210,13 @@ impl Cell {
         if let Some(text) = &self.text {
             label.push_str(&format!(": {} = {}", text.key, text.value));
         }
-        for (holds, word) in [(self.diverged, ", diverged"), (self.lost, ", acknowledged but lost")] {
-            if holds {
-                label.push_str(word);
-            }
-        }
-        label
+        label + &self.flaws()
+    }
+
+    /// What is wrong with it, as the end of a sentence.
+    pub fn flaws(&self) -> String {
+        let words = [(self.diverged, ", diverged"), (self.lost, ", acknowledged but lost")];
+        words.into_iter().filter(|(holds, _)| *holds).map(|(_, word)| word).collect()
     }
 }
 
@@ -232,8 +233,6 @@ pub struct EpochRun {
     pub x: f32,
     /// How wide it is.
     pub width: f32,
-    /// Whether it lies behind the first difference to the reference log.
-    pub diverged: bool,
 }
 
 /// Offsets that a replica removed.
@@ -298,15 +297,20 @@ pub fn replica_logs(model: &Model, state: &ClusterState, index: usize, view: &Lo
     let partition = state.partitions.get(&view.partition).unwrap_or(&empty);
     let runs = |broker: i32| state.nodes.get(&broker_name(broker)).is_none_or(|node| node.up);
     let believed = partition.replicas.iter().filter(|(id, replica)| replica.role == ReplicaRole::Leader && runs(**id));
-    let reference = partition
-        .leading_replica()
-        .or_else(|| partition.replicas.values().max_by_key(|replica| (replica.leader_epoch, replica.log_end)));
-    let lost = lost_cells(model, partition, index, view, (first, last));
+    let reference = reference(partition);
+    let none = BTreeMap::new();
+    let disagreements = model.history().disagreements.get(&view.partition).unwrap_or(&none);
+    // Cells too small for a mark each are judged one a mark.
+    let step = if view.cell >= 3.0 { 1 } else { ((3.0 / view.cell.max(1e-9)) as i64).max(1) };
+    let lost = lost_cells(model, partition, index, view.partition, step, (first, last));
     let mut rows: Vec<ReplicaRow> = brokers(partition)
         .map(|broker| {
             let none = ReplicaState::default();
             let replica = partition.replicas.get(&broker).unwrap_or(&none);
-            let mut row = row(partition, broker, replica, runs(broker), reference);
+            let mut row = row(partition, broker, replica, runs(broker));
+            if let Some(reference) = reference {
+                row.diverged = joined(differences(disagreements, reference, replica));
+            }
             fill(&mut row, model, replica, index, view, &lost);
             row
         })
@@ -340,7 +344,6 @@ fn row(
     broker: i32,
     replica: &ReplicaState,
     runs: bool,
-    reference: Option<&ReplicaState>,
 ) -> ReplicaRow {
     let standing = match () {
         () if !runs || (replica.role == ReplicaRole::Offline && partition.replicas.contains_key(&broker)) => {
@@ -361,45 +364,78 @@ fn row(
         log_end: replica.log_end,
         high_watermark: replica.high_watermark,
         recovery_point: replica.recovery_point,
-        diverges_at: reference.and_then(|reference| divergence(reference, replica)),
+        diverged: Vec::new(),
         cells: Vec::new(),
         runs: Vec::new(),
         ghosts: Vec::new(),
     }
 }
 
-/// The first offset at which a log differs from the reference, by leader epoch and CRC; behind the reference's end, what an
-/// older leader wrote differs too: it will be truncated.
-///
-/// Logs agree up to some place and differ from there on (the log matching property), so that halving finds it.
-fn divergence(reference: &ReplicaState, replica: &ReplicaState) -> Option<i64> {
-    let agrees = |batch: &BatchState| {
+/// The stretches in which a log differs from the reference, in order. Behind the reference's end, what an older leader wrote
+/// differs too: it will be truncated.
+fn differences<'a>(
+    disagreements: &'a BTreeMap<i64, i64>,
+    reference: &'a ReplicaState,
+    replica: &'a ReplicaState,
+) -> impl Iterator<Item = (i64, i64)> + 'a {
+    let differs = |batch: &&BatchState| {
         batch.base_offset < reference.log_end
-            && reference.batch_at(batch.base_offset).is_none_or(|other| {
-                other.base_offset == batch.base_offset
-                    && other.leader_epoch == batch.leader_epoch
-                    && other.crc == batch.crc
-            })
+            && reference.batch_at(batch.base_offset).is_some_and(|held| !held.is_same(batch))
     };
-    let (mut low, mut high) = (0, replica.batches.len());
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if replica.batches.get(middle).is_some_and(agrees) { low = middle + 1 } else { high = middle }
+    let within = disagreements.iter().flat_map(|(from, to)| replica.batches.range(*from, *to));
+    let behind = replica.batches.range(reference.log_end, i64::MAX).find(|batch| batch.base_offset >= reference.log_end);
+    let overtaken = |batch: &&BatchState| {
+        reference.role == ReplicaRole::Leader && batch.leader_epoch < reference.leader_epoch
+    };
+    let within = within.filter(differs).map(|batch| (batch.base_offset, batch.end()));
+    within.chain(behind.filter(overtaken).map(|batch| (batch.base_offset, replica.log_end)))
+}
+
+/// The same, with adjacent stretches as one, at most [`MOST_RUNS`].
+fn joined(stretches: impl Iterator<Item = (i64, i64)>) -> Vec<(i64, i64)> {
+    let mut joined: Vec<(i64, i64)> = Vec::new();
+    for (from, to) in stretches {
+        let count = joined.len();
+        match joined.last_mut() {
+            Some(last) if from <= last.1 => last.1 = last.1.max(to),
+            _ if count == MOST_RUNS => break,
+            _ => joined.push((from, to)),
+        }
     }
-    let first = replica.batches.get(low)?;
-    let overtaken = reference.role == ReplicaRole::Leader && first.leader_epoch < reference.leader_epoch;
-    (first.base_offset < reference.log_end || overtaken).then_some(first.base_offset)
+    joined
+}
+
+/// The stretches in which any replica of a partition differs from its leader, in order of their beginning.
+pub fn diverged(model: &Model, state: &ClusterState, partition: Partition) -> Vec<(i64, i64)> {
+    let none = BTreeMap::new();
+    let disagreements = model.history().disagreements.get(&partition).unwrap_or(&none);
+    let Some(partition) = state.partitions.get(&partition) else { return Vec::new() };
+    let Some(reference) = reference(partition) else { return Vec::new() };
+    let replicas = partition.replicas.values();
+    let mut all: Vec<(i64, i64)> =
+        replicas.flat_map(|replica| joined(differences(disagreements, reference, replica))).collect();
+    all.sort_unstable();
+    joined(all.into_iter())
+}
+
+/// What the others are compared with: the stored leader's log, else the newest one.
+fn reference(partition: &PartitionState) -> Option<&ReplicaState> {
+    let newest = || partition.replicas.values().max_by_key(|replica| (replica.leader_epoch, replica.log_end));
+    partition.leading_replica().or_else(newest)
 }
 
 fn fill(row: &mut ReplicaRow, model: &Model, replica: &ReplicaState, index: usize, view: &LogView, lost: &[LostCell]) {
     let (first, last) = view.shown();
-    let diverged = |offset: i64| row.diverges_at.is_some_and(|from| offset >= from);
+    let diverged = |offset: i64| {
+        let next = row.diverged.partition_point(|(_, to)| *to <= offset);
+        row.diverged.get(next).is_some_and(|(from, _)| *from <= offset)
+    };
     let mut runs: Vec<EpochRun> = Vec::new();
     for (from, to, epoch) in epochs(replica, first, last, view.cell) {
         if let Some((x, width)) = view.clip(from.max(replica.log_start), to)
             && runs.len() < MOST_RUNS
         {
-            runs.push(EpochRun { from, to, epoch, x, width, diverged: diverged(from) });
+            runs.push(EpochRun { from, to, epoch, x, width });
         }
     }
     if Detail::of(view.cell) == Detail::Text {
@@ -501,25 +537,24 @@ fn ghosts(model: &Model, broker: i32, index: usize, view: &LogView) -> Vec<Ghost
     ghosts
 }
 
-/// Acknowledged records in view that the stored leader's log does not hold.
+/// Acknowledged records at `first..last` that the stored leader's log does not hold; of those so near to each other that a
+/// mark each has no room, one in `step` offsets.
 fn lost_cells(
     model: &Model,
     partition: &PartitionState,
     index: usize,
-    view: &LogView,
+    of: Partition,
+    step: i64,
     (first, last): (i64, i64),
 ) -> Vec<LostCell> {
-    // Cells too small for a mark each are judged one a point.
-    let step = if view.cell >= 3.0 { 1 } else { ((3.0 / view.cell.max(1e-9)) as i64).max(1) };
     let Some(leader) = partition.leading_replica() else { return Vec::new() };
     let holds = |replica: &ReplicaState, offset: i64, epoch: i32| {
         replica.batch_at(offset).is_some_and(|batch| batch.leader_epoch == epoch)
     };
     let mut found = Vec::new();
     let mut next = first.max(leader.log_start);
-    while next < last {
-        let end = if step == 1 { last } else { next.saturating_add(1) };
-        for (offset, epoch, joined) in model.records().range(view.partition, next, end) {
+    while let Some((offset, _, _)) = model.records().range(of, next, last).next() {
+        for (_, epoch, joined) in model.records().range(of, offset, offset.saturating_add(1)) {
             let acked = joined.acked.map(|acked| acked as usize).filter(|acked| *acked <= index);
             let (Some(acked), true) = (acked, epoch >= 0) else { continue };
             if holds(leader, offset, epoch) || epoch > leader.leader_epoch {
@@ -529,12 +564,16 @@ fn lost_cells(
             let on = on.map(|(id, _)| *id).collect();
             found.push(LostCell { offset, epoch, sent: joined.sent.map(|sent| sent as usize), acked, on });
         }
-        if step == 1 {
-            break;
-        }
-        next = next.saturating_add(step);
+        next = offset.saturating_add(step);
     }
     found
+}
+
+/// The first record of a partition that was acknowledged and that its leader does not have.
+pub fn first_lost(model: &Model, state: &ClusterState, index: usize, partition: Partition) -> Option<i64> {
+    let replicas = state.partitions.get(&partition)?;
+    let lost = lost_cells(model, replicas, index, partition, 1, (0, i64::MAX));
+    lost.first().map(|lost| lost.offset)
 }
 
 fn consumers(state: &ClusterState, partition: &PartitionState, view: &LogView) -> Vec<ConsumerFlag> {
@@ -552,7 +591,7 @@ fn consumers(state: &ClusterState, partition: &PartitionState, view: &LogView) -
             processed_to: own.processed_to,
             x_position: own.position.and_then(in_view),
             x_processed: in_view(own.processed_to),
-            lag: (committed - own.processed_to).max(0),
+            lag: committed.saturating_sub(own.processed_to).max(0),
         };
         flags.insert(*client, flag);
     }

@@ -11,7 +11,8 @@ mod view;
 pub use cluster::{Badge, Flight, Hull, Link, Ring, RingNode, cluster, cluster_at};
 pub use inspector::{Inspection, WhyStep, inspect};
 pub use logs::{
-    Cell, CellText, ConsumerFlag, EpochRun, Ghost, LogView, LostCell, ReplicaLogs, ReplicaRow, Standing, replica_logs,
+    Cell, CellText, ConsumerFlag, EpochRun, Ghost, LogView, LostCell, ReplicaLogs, ReplicaRow, Standing, diverged,
+    first_lost, replica_logs,
 };
 pub use rows::{EventRow, EventRows, event_rows};
 pub use timeline::{

@@ -58,8 +58,8 @@ fn two_believed_leaders_and_the_first_difference_are_shown() {
     let logs = logs_at(&model, model.len() - 1, &view(0.0, 20.0));
     assert_eq!((logs.leader, logs.believed_leaders.as_slice()), (Some(2), &[1, 2][..]));
     let row = |broker: i32| logs.rows.iter().find(|row| row.broker == broker).unwrap();
-    assert_eq!(row(1).diverges_at, Some(4));
-    assert_eq!((row(2).diverges_at, row(3).diverges_at), (None, None));
+    assert_eq!(row(1).diverged, [(4, 6)]);
+    assert!(row(2).diverged.is_empty() && row(3).diverged.is_empty());
     let diverged: Vec<_> = row(1).cells.iter().filter(|cell| cell.diverged).map(|cell| cell.offset).collect();
     assert_eq!(diverged, [4, 5]);
     assert!(row(1).cells[4].label(Name::new("broker-1")).contains("broker-1 offset 4 epoch 0, diverged"));
@@ -76,7 +76,35 @@ fn a_shorter_or_a_longer_log_that_agrees_does_not_diverge() {
     }
     let model = story.model();
     let logs = logs_at(&model, model.len() - 1, &view(0.0, 1.0));
-    assert!(logs.rows.iter().all(|row| row.diverges_at.is_none()), "{:?}", logs.rows);
+    assert!(logs.rows.iter().all(|row| row.diverged.is_empty()), "{:?}", logs.rows);
+}
+
+/// What a flaw can do: logs agree again behind a stretch in which they differ. Halving would miss it.
+#[test]
+fn logs_that_agree_again_diverge_only_in_between() {
+    let mut story = Story::new();
+    story.decide(1, 2, &[1, 2]);
+    for broker in [1, 2] {
+        (0..10).for_each(|n| {
+            story.append(broker, n, 1, 0, n as u32);
+        });
+        (10..13).for_each(|n| {
+            story.append(broker, n, 1, broker - 1, 100 * broker as u32);
+        });
+        (13..40).for_each(|n| {
+            story.append(broker, n, 1, 2, n as u32);
+        });
+    }
+    story.lead(1, 2);
+    story.follow(2, 2, 1);
+    let model = story.model();
+    let last = model.len() - 1;
+    let logs = logs_at(&model, last, &view(0.0, 20.0));
+    assert!(logs.rows[0].diverged.is_empty());
+    assert_eq!(logs.rows[1].diverged, [(10, 13)]);
+    let cells: Vec<_> = logs.rows[1].cells.iter().filter(|cell| cell.diverged).map(|cell| cell.offset).collect();
+    assert_eq!(cells, [10, 11, 12]);
+    assert_eq!(diverged(&model, &model.state_at(last), orders()), [(10, 13)]);
 }
 
 #[test]
@@ -126,7 +154,7 @@ fn the_bundled_trace_shows_text_in_cells_and_what_was_acknowledged_and_lost() {
     let logs = logs_at(&model, healed, &view(280.0, 60.0));
     assert!(logs.lost.iter().any(|lost| lost.offset == 283 && lost.epoch == 0 && lost.on == [1]), "{:?}", logs.lost);
     let old = logs.rows.iter().find(|row| row.broker == 1).unwrap();
-    assert_eq!(old.diverges_at, Some(283));
+    assert_eq!(old.diverged.first().map(|(from, _)| *from), Some(283));
     let cell = old.cells.iter().find(|cell| cell.offset == 284).unwrap();
     assert!(cell.lost && cell.diverged);
     assert!(cell.text.as_ref().unwrap().value.starts_with("order 284 of"));
@@ -143,7 +171,7 @@ fn nothing_is_lost_while_all_is_well() {
         let state = model.state_at(index);
         let logs = replica_logs(&model, &state, index, &LogView::fit(&state, orders(), 800.0));
         assert!(logs.lost.is_empty(), "at {index}: {:?}", logs.lost);
-        assert!(logs.rows.iter().all(|row| row.diverges_at.is_none()), "at {index}");
+        assert!(logs.rows.iter().all(|row| row.diverged.is_empty()), "at {index}");
     }
 }
 

@@ -72,6 +72,11 @@ pub struct History {
     pub removals: Vec<Removal>,
     /// The decisions by which a partition got another leader than before.
     pub leader_changes: Vec<u32>,
+    /// Beginnings and ends of faults, in order.
+    pub faults: Vec<u32>,
+    /// Where two replicas of a partition ever held different batches: the end of each stretch by its first offset. Log
+    /// matching fails when a flaw is at work, so that a first difference does not tell where the last one is.
+    pub disagreements: BTreeMap<Partition, BTreeMap<i64, i64>>,
     /// The moments a story tells, in order.
     pub(crate) moments: Vec<(u32, CaptionKind)>,
     /// Records acknowledged, failed, and of unknown outcome, in order.
@@ -117,6 +122,15 @@ impl History {
                     self.end_leadership(None, broker, place);
                 }
             }
+            EventKind::Appended { partition, base_offset, records, leader_epoch, crc, .. } => {
+                let batch = BatchState {
+                    base_offset: *base_offset,
+                    records: *records,
+                    leader_epoch: *leader_epoch,
+                    crc: *crc,
+                };
+                self.compare(event.node, *partition, &batch, before);
+            }
             EventKind::Truncated { partition, to, .. } => self.remove(place, event.node, *partition, *to, before),
             EventKind::LogLoaded { partition, log_end, .. } => {
                 self.remove(place, event.node, *partition, *log_end, before);
@@ -132,8 +146,15 @@ impl History {
                 self.phases.push((place as usize, *phase));
                 CaptionKind::Phase
             }
-            EventKind::FaultBegan { .. } | EventKind::FaultWithoutEffect { .. } => CaptionKind::Fault,
-            EventKind::FaultEnded { .. } => CaptionKind::Healed,
+            EventKind::FaultBegan { .. } => {
+                self.faults.push(place);
+                CaptionKind::Fault
+            }
+            EventKind::FaultWithoutEffect { .. } => CaptionKind::Fault,
+            EventKind::FaultEnded { .. } => {
+                self.faults.push(place);
+                CaptionKind::Healed
+            }
             EventKind::NoteShown { .. } => CaptionKind::Note,
             EventKind::Violation { .. } => CaptionKind::Violation,
             EventKind::RecordAcked { .. } => return self.operations[0].push(place),
@@ -169,6 +190,19 @@ impl History {
         let open = self.downtimes.get_mut(&node).and_then(|spans| spans.last_mut()).filter(|last| last.to.is_none());
         if let Some(open) = open {
             open.to = Some(place);
+        }
+    }
+
+    /// Notes where a batch that is appended now differs from what another replica has there.
+    fn compare(&mut self, node: Name, partition: Partition, batch: &BatchState, before: &ClusterState) {
+        let replicas = before.partitions.get(&partition).into_iter().flat_map(|state| &state.replicas);
+        let differs = replicas.filter(|(id, _)| broker_id(node) != Some(**id)).any(|(_, other)| {
+            other.log_end > batch.base_offset
+                && other.batch_at(batch.base_offset).is_some_and(|held| !held.is_same(batch))
+        });
+        if differs {
+            let end = self.disagreements.entry(partition).or_default().entry(batch.base_offset).or_default();
+            *end = (*end).max(batch.end());
         }
     }
 

@@ -298,7 +298,7 @@ fn parse_chunks(chunks: &Mutex<Receiver<Chunk>>, to_index: &SyncSender<(usize, P
 fn parse_lines(bytes: &[u8], at_end: bool) -> Parsed {
     let mut parsed = Parsed { events: Vec::with_capacity(bytes.len() / 120), bytes: 0, problem: None };
     for text in bytes.split_inclusive(|byte| *byte == b'\n') {
-        match serde_json::from_slice::<Event>(text) {
+        match Event::from_line(text) {
             Ok(event) => parsed.events.push(event),
             Err(_) if at_end && !text.ends_with(b"\n") => {
                 parsed.problem = Some(Wrong::Cut);

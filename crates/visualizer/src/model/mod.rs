@@ -229,7 +229,7 @@ impl Model {
     /// From an event back to what began it, the fate of lost requests folded in: itself first.
     pub fn why(&self, index: usize) -> Vec<usize> {
         let Some(event) = self.events.get(index) else { return Vec::new() };
-        let links = Causes::new(&self.events).why(event.id);
+        let links = Causes::with_faults(&self.events, &self.history.faults).why(event.id);
         links.into_iter().filter_map(|event| self.index_of(event.id)).collect()
     }
 

@@ -21,7 +21,8 @@ pub fn ui(scene: &Scene, ui: &mut Ui, commands: &mut Vec<Command>) {
     let painter = ui.painter_at(rect);
     // Between two events messages still move.
     let index = scene.view.focus.event;
-    let time = if scene.view.playing { scene.view.clock as u64 } else { scene.model.at(index) };
+    let glides = scene.view.playing && !scene.view.reduced_motion;
+    let time = if glides { scene.view.clock as u64 } else { scene.model.at(index) };
     let ring = cluster_at(scene.model, &scene.state, index, time, size.x, size.y);
     let place = |x: f32, y: f32| rect.min + Vec2::new(x, y);
     let hidden = |node: usize| scene.view.hidden.contains(&ring.nodes[node].name);
@@ -47,7 +48,11 @@ pub fn ui(scene: &Scene, ui: &mut Ui, commands: &mut Vec<Command>) {
         let names: Vec<&str> = scene.view.hidden.iter().map(|name| name.as_str()).collect();
         let text = format!("hidden: {}", names.join(", "));
         let at = rect.left_bottom() + Vec2::new(4.0, -2.0);
-        painter.text(at, egui::Align2::LEFT_BOTTOM, text, small(), scene.tokens.muted);
+        let written = painter.text(at, egui::Align2::LEFT_BOTTOM, &text, small(), scene.tokens.link);
+        let response = mark(ui, written, "hidden", &text).on_hover_text("Show them again");
+        if response.clicked() {
+            commands.push(Command::ShowAll);
+        }
     }
 }
 
@@ -172,6 +177,7 @@ fn paint_node(scene: &Scene, painter: &egui::Painter, node: &RingNode, at: Pos2,
     if scene.view.focus.node == Some(node.name) {
         painter.circle_stroke(at, RADIUS + 4.0, Stroke::new(2.0, tokens.link));
     }
+    let colour = if node.absent { tokens.absent } else { colour };
     let faint = thin(colour, 0.25);
     let fill = if node.up && !node.paused { colour } else { faint };
     match node.role {
@@ -195,7 +201,9 @@ fn paint_node(scene: &Scene, painter: &egui::Painter, node: &RingNode, at: Pos2,
     if node.controller || node.zk_leader {
         crown(painter, at - Vec2::new(0.0, RADIUS + 6.0), 11.0, true, tokens.text);
     }
-    if !node.up {
+    if node.absent {
+        // It is not meant to run: no cross.
+    } else if !node.up {
         for (dx, dy) in [(1.0, 1.0), (1.0, -1.0)] {
             let reach = Vec2::new(dx, dy) * RADIUS;
             painter.line_segment([at - reach, at + reach], Stroke::new(2.0, tokens.fault));
@@ -213,17 +221,32 @@ fn paint_node(scene: &Scene, painter: &egui::Painter, node: &RingNode, at: Pos2,
     let (anchor, dy) =
         if below { (egui::Align2::CENTER_TOP, RADIUS + 3.0) } else { (egui::Align2::CENTER_BOTTOM, -RADIUS - 14.0) };
     let dy = if below || node.controller || node.zk_leader { dy } else { -RADIUS - 3.0 };
-    let named = painter.text(at + Vec2::new(0.0, dy), anchor, node.name, small(), tokens.text);
-    let badges: Vec<String> = node.badges.iter().map(|badge| badge.kind.to_string()).collect();
-    let mut words = badges;
+    let named = words(painter, at + Vec2::new(0.0, dy), anchor, node.name.as_str(), tokens.text, tokens);
+    let mut badges: Vec<String> = node.badges.iter().map(|badge| badge.kind.to_string()).collect();
     if node.controller {
-        words.push("controller".into());
+        badges.push("controller".into());
     }
-    if !words.is_empty() {
+    if !badges.is_empty() {
         let (anchor, edge) =
             if below { (egui::Align2::CENTER_TOP, named.bottom()) } else { (egui::Align2::CENTER_BOTTOM, named.top()) };
-        painter.text(Pos2::new(at.x, edge), anchor, words.join(", "), small(), tokens.muted);
+        words(painter, Pos2::new(at.x, edge), anchor, &badges.join(", "), tokens.muted, tokens);
     }
+}
+
+/// Words that stay readable where a line or a hull runs below them.
+fn words(
+    painter: &egui::Painter,
+    at: Pos2,
+    anchor: egui::Align2,
+    text: &str,
+    colour: Color32,
+    tokens: &Tokens,
+) -> egui::Rect {
+    let galley = painter.layout_no_wrap(text.to_owned(), small(), colour);
+    let place = anchor.anchor_size(at, galley.size());
+    painter.rect_filled(place.expand2(Vec2::new(2.0, -1.0)), 2.0, thin(tokens.panel, 0.8));
+    painter.galley(place.min, galley, colour);
+    place
 }
 
 #[cfg(test)]

@@ -84,14 +84,17 @@ fn event_row(scene: &Scene, ui: &mut Ui, row: &EventRow, commands: &mut Vec<Comm
     let y = rect.center().y;
     let put = |x: f32, text: &str, font: egui::FontId, colour| {
         let at = egui::pos2(rect.left() + x, y);
-        painter.text(at, egui::Align2::LEFT_CENTER, text, font, of(colour));
+        painter.text(at, egui::Align2::LEFT_CENTER, text, font, of(colour)).right() - rect.left()
     };
     let mono = egui::FontId::monospace(11.0);
     put(4.0, &row.time, mono.clone(), tokens.muted);
     put(70.0, severity_glyph(row.severity), mono.clone(), severity_colour(tokens, row.severity));
-    put(84.0, row.node.as_str(), mono, tokens.link);
+    let left = (put(84.0, row.node.as_str(), mono, tokens.link) + 8.0).max(190.0);
     let (text, _) = crate::app::fonts::readable(ui.ctx(), &row.text);
-    put(190.0, &text, crate::panels::body(), tokens.text);
+    let mut job = egui::text::LayoutJob::simple_singleline(text.into_owned(), crate::panels::body(), of(tokens.text));
+    job.wrap = egui::text::TextWrapping::truncate_at_width((rect.width() - left - 4.0).max(20.0));
+    let words = painter.layout_job(job);
+    painter.galley(egui::pos2(rect.left() + left, y - words.size().y / 2.0), words, tokens.text);
     let response = response.on_hover_text_at_pointer(format!("{} {}\n{}", row.kind, row.id, row.text));
     if response.clicked() {
         commands.push(Command::Event(row.index));

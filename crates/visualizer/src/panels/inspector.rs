@@ -10,6 +10,8 @@ use crate::panels::{Scene, line, severity_colour, severity_glyph};
 
 /// How many effects are listed: the rest is counted.
 const EFFECTS: usize = 12;
+/// How many violations of one event are told in full.
+const COMMITTED: usize = 3;
 
 /// Paints the panel.
 pub fn ui(scene: &Scene, ui: &mut Ui, commands: &mut Vec<Command>) {
@@ -19,6 +21,7 @@ pub fn ui(scene: &Scene, ui: &mut Ui, commands: &mut Vec<Command>) {
     };
     egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         headline(scene, inspection, ui);
+        committed(scene, ui, commands);
         why(scene, inspection, ui, commands);
         changes(scene, inspection, ui);
         details(scene, inspection, ui);
@@ -41,6 +44,21 @@ fn headline(scene: &Scene, inspection: &Inspection, ui: &mut Ui) {
         ui.label(RichText::new(fonts::ADVICE).small().color(tokens.muted));
     }
     ui.add_space(4.0);
+}
+
+/// The violations that the event in focus committed: each leads to its report.
+fn committed(scene: &Scene, ui: &mut Ui, commands: &mut Vec<Command>) {
+    let violations = scene.model.outline().violations.iter().enumerate();
+    for (i, item) in violations.filter(|(_, item)| item.commits == Some(scene.view.focus.event)).take(COMMITTED) {
+        let said = format!("\u{26a0} With this, {} was violated: {}", item.oracle, item.summary);
+        let (text, _) = fonts::readable(ui.ctx(), &said);
+        let link = ui.link(RichText::new(text.as_ref()).color(scene.tokens.violation_text));
+        let label = format!("report of violation {}: {}", i + 1, item.oracle);
+        link.widget_info(|| egui::WidgetInfo::labeled(egui::accesskit::Role::Link, true, &label));
+        if link.clicked() {
+            commands.push(Command::Event(item.index));
+        }
+    }
 }
 
 fn why(scene: &Scene, inspection: &Inspection, ui: &mut Ui, commands: &mut Vec<Command>) {

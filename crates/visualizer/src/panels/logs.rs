@@ -97,17 +97,23 @@ fn chooser(scene: &Scene, ui: &mut Ui, logs: &ReplicaLogs, commands: &mut Vec<Co
             }
         });
         chosen.response.widget_info(|| egui::WidgetInfo::labeled(egui::accesskit::Role::ComboBox, true, "Partition"));
-        if let Some(state) = scene.state.partitions.get(&partition) {
-            let leader = state.leader.map_or("none".into(), |id| format!("broker-{id}"));
-            let text =
-                format!("leader {leader}, epoch {}, ISR {} of {}", state.leader_epoch, state.isr, state.assignment);
-            ui.label(egui::RichText::new(text).color(scene.tokens.muted));
-        }
         if logs.believed_leaders.len() > 1 {
             let ids: Vec<String> = logs.believed_leaders.iter().map(i32::to_string).collect();
             let warning = format!("brokers {} believe to lead", ids.join(" and "));
             let short = egui::RichText::new("\u{26a0} two leaders").color(scene.tokens.violation_text);
             ui.label(short).on_hover_text(warning);
+        }
+        if let Some(state) = scene.state.partitions.get(&partition) {
+            let leader = state.leader.map_or("none".into(), |id| format!("broker-{id}"));
+            let text =
+                format!("leader {leader}, epoch {}, ISR {} of {}", state.leader_epoch, state.isr, state.assignment);
+            // The buttons at the right come first.
+            let room = (ui.available_width() - 130.0).max(20.0);
+            let label = egui::Label::new(egui::RichText::new(&text).color(scene.tokens.muted)).truncate();
+            ui.scope(|ui| {
+                ui.set_max_width(room);
+                ui.add(label).on_hover_text(text);
+            });
         }
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             let LogCamera { graveyard, .. } = scene.view.logs;
@@ -139,7 +145,7 @@ fn camera(scene: &Scene, partition: Partition, width: f32) -> LogView {
         let visible = f64::from(width / camera.cell);
         let end = tail().unwrap_or(0) as f64;
         first = match scene.view.focus.offset {
-            Some(offset) => offset as f64 - visible * 0.6,
+            Some(offset) => offset as f64 - visible * 0.4,
             None => end - visible * 0.8,
         };
         first = first.min(end - visible * 0.5).max(0.0).floor();
@@ -176,15 +182,13 @@ fn ruler(frame: &Frame, rect: Rect) {
     }
     let from = (frame.view.first.max(0.0) as i64).div_euclid(step) * step;
     let visible = f64::from(frame.area.width() / frame.view.cell) as i64;
-    let mut offset = from;
-    while offset <= from + visible + step {
+    for offset in (0..=visible / step + 1).map(|n| from.saturating_add(n * step)) {
         let x = frame.x(offset);
         if frame.sees(x) {
             let at = Pos2::new(x + 2.0, rect.top() + 9.0);
             frame.painter.text(at, Align2::LEFT_CENTER, offset, small(), frame.tokens.muted);
             frame.painter.vline(x, rect.top() + 4.0..=rect.top() + 14.0, Stroke::new(1.0, frame.tokens.line));
         }
-        offset += step;
     }
     let title = Pos2::new(rect.left() + 6.0, rect.top() + 9.0);
     frame.painter.text(title, Align2::LEFT_CENTER, "offset", small(), frame.tokens.muted);
@@ -287,7 +291,7 @@ fn separators(frame: &Frame, row: &ReplicaRow, cells: Rect) {
     let mut layer = Mesh::default();
     let visible = f64::from(frame.area.width() / frame.view.cell) as i64 + 2;
     let from = (frame.view.first as i64).max(row.log_start);
-    for offset in from..(from + visible).min(row.log_end) {
+    for offset in from..from.saturating_add(visible).min(row.log_end) {
         let x = frame.x(offset);
         quad(
             &mut layer,
@@ -329,19 +333,19 @@ fn paint_cell(
     {
         let (key, _) = fonts::readable(ui.ctx(), &text.key);
         let fits = (rect.width() / 5.0) as usize;
-        let short: String = key.chars().take(fits).collect();
-        frame.painter.text(
-            rect.center_bottom() - Vec2::new(0.0, 1.0),
-            Align2::CENTER_BOTTOM,
-            short,
-            FontId::proportional(8.5),
-            words,
-        );
+        let said = if rect.width() < 60.0 {
+            fonts::end_of(&key, fits)
+        } else {
+            let (value, _) = fonts::readable(ui.ctx(), &text.value);
+            fonts::start_of(&format!("{key} = {value}"), fits)
+        };
+        let at = rect.center_bottom() - Vec2::new(0.0, 1.0);
+        frame.painter.text(at, Align2::CENTER_BOTTOM, said, FontId::proportional(8.5), words);
     }
     if scene.view.focus.offset == Some(cell.offset) {
         frame.painter.rect_stroke(rect, 0.0, Stroke::new(1.5, frame.tokens.cursor), StrokeKind::Inside);
     }
-    let label = format!("{} offset {}", row.node, cell.offset);
+    let label = format!("{} offset {}{}", row.node, cell.offset, cell.flaws());
     let response = mark(ui, rect, ("cell", row.broker, cell.offset), &label);
     let clicked = response.clicked();
     response.on_hover_ui(|ui| {
@@ -350,8 +354,8 @@ fn paint_cell(
             let (key, _) = fonts::readable(ui.ctx(), &text.key);
             let (value, lacking) = fonts::readable(ui.ctx(), &text.value);
             ui.label(format!(
-                "key {key}\nvalue {value}\nrecord {} of {}\ncrc {:08x}",
-                text.sequence, text.producer, cell.crc
+                "key {key}\nvalue {value}\ntimestamp {} ms\nrecord {} of {}\ncrc {:08x}",
+                text.timestamp, text.sequence, text.producer, cell.crc
             ));
             if lacking {
                 ui.label(fonts::ADVICE);
@@ -387,26 +391,32 @@ fn ghosts(ui: &Ui, frame: &Frame, row: &ReplicaRow, cells: Rect, commands: &mut 
     }
 }
 
-/// A zig-zag where the replica first differs from the leader, and an outline with a sign after it.
+/// Where the replica differs from the leader: a zig-zag at the first offset, an outline, and words.
 fn divergence(frame: &Frame, row: &ReplicaRow, cells: Rect) {
-    let Some(offset) = row.diverges_at else { return };
-    let (from, to) = (frame.x(offset), frame.x(row.log_end));
-    let rect = frame.clipped(Rect::from_min_max(Pos2::new(from, cells.top()), Pos2::new(to, cells.bottom())));
-    if !rect.is_positive() {
-        return;
+    let stroke = Stroke::new(2.0, frame.tokens.violation);
+    for (from, to) in &row.diverged {
+        let (from, to) = (frame.x(*from), frame.x(*to));
+        let rect = frame.clipped(Rect::from_min_max(Pos2::new(from, cells.top()), Pos2::new(to, cells.bottom())));
+        if !rect.is_positive() {
+            continue;
+        }
+        frame.painter.rect_stroke(rect, 0.0, stroke, StrokeKind::Outside);
+        if frame.sees(from) {
+            let teeth = 5;
+            let height = CELL / teeth as f32;
+            let zigzag: Vec<Pos2> = (0..=teeth)
+                .map(|i| Pos2::new(from + if i % 2 == 0 { -2.0 } else { 2.0 }, cells.top() + height * i as f32))
+                .collect();
+            frame.painter.add(Shape::line(zigzag, stroke));
+        }
+        // The epoch stands at the stretch's left.
+        let words = if rect.width() > 190.0 { "\u{2260} differs from the leader" } else { "\u{2260}" };
+        let sign = frame.painter.layout_no_wrap(words.into(), small(), frame.tokens.violation_text);
+        let at = Pos2::new(rect.right() - sign.size().x - 2.0, cells.top() - sign.size().y - 2.0);
+        let ground = Rect::from_min_size(at, sign.size()).expand2(Vec2::new(1.0, 0.0));
+        frame.painter.rect_filled(ground, 2.0, frame.tokens.panel);
+        frame.painter.galley(at, sign, frame.tokens.violation_text);
     }
-    let stroke = Stroke::new(1.5, frame.tokens.violation);
-    frame.painter.rect_stroke(rect, 0.0, stroke, StrokeKind::Inside);
-    if frame.sees(from) {
-        let teeth = 5;
-        let height = CELL / teeth as f32;
-        let zigzag: Vec<Pos2> = (0..=teeth)
-            .map(|i| Pos2::new(from + if i % 2 == 0 { -2.0 } else { 2.0 }, cells.top() + height * i as f32))
-            .collect();
-        frame.painter.add(Shape::line(zigzag, stroke));
-    }
-    let at = Pos2::new(rect.right() + 3.0, rect.center().y);
-    frame.painter.text(at, Align2::LEFT_CENTER, "\u{2260}", body(), frame.tokens.violation_text);
 }
 
 fn row_marks(frame: &Frame, row: &ReplicaRow, cells: Rect) {
@@ -456,7 +466,7 @@ fn leader_watermark(frame: &Frame, logs: &ReplicaLogs) {
 
 fn focus_column(scene: &Scene, frame: &Frame, logs: &ReplicaLogs) {
     let Some(offset) = scene.view.focus.offset else { return };
-    let (left, right) = (frame.x(offset), frame.x(offset + 1));
+    let (left, right) = (frame.x(offset), frame.x(offset.saturating_add(1)));
     let bottom = frame.area.top() + RULER + ROW * logs.rows.len() as f32;
     let rect = frame.clipped(Rect::from_min_max(
         Pos2::new(left, frame.area.top() + 16.0),

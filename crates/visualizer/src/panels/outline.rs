@@ -1,10 +1,11 @@
 //! Violations, faults, nodes and topics: what there is, and how it stands now.
 
 use egui::{RichText, Ui};
-use trace::Partition;
+use trace::{Partition, StopReason};
 
 use crate::app::command::Command;
 use crate::layout::format_time;
+use crate::model::At;
 use crate::panels::{Scene, line};
 
 /// Paints the panel.
@@ -33,12 +34,12 @@ fn violations(scene: &Scene, ui: &mut Ui, commands: &mut Vec<Command>) {
         for (i, item) in items.iter().enumerate() {
             let text = RichText::new(format!("\u{26a0} {}", item.oracle)).color(scene.tokens.violation_text);
             let label = format!("violation {}: {}", i + 1, item.oracle);
-            let selected = scene.view.focus.event == item.index;
+            let selected = [Some(item.index), item.commits].contains(&Some(scene.view.focus.event));
             let expected = if item.expected { "\nThe scenario expects it." } else { "" };
             let response = line(ui, selected, text, &format_time(item.at), &label)
                 .on_hover_text(format!("{}\n{}{expected}", item.summary, item.signature));
             if response.clicked() {
-                commands.push(Command::Event(item.index));
+                commands.push(Command::GoTo(At::Violation(i + 1)));
             }
         }
     });
@@ -85,6 +86,7 @@ fn nodes(scene: &Scene, ui: &mut Ui, commands: &mut Vec<Command>) {
             let (glyph, word, colour) = match standing {
                 Some(node) if node.paused => ("\u{23f8}", "paused", scene.tokens.waiting),
                 Some(node) if node.up => ("\u{25cf}", "up", scene.tokens.good),
+                Some(node) if node.stopped == Some(StopReason::Exit) => ("\u{25cb}", "ended", scene.tokens.absent),
                 Some(_) => ("\u{2716}", "down", scene.tokens.fault),
                 None => ("\u{25cb}", "not started", scene.tokens.absent),
             };

@@ -57,8 +57,13 @@ fn offers(scene: &Scene, text: &str) -> Vec<(String, Command)> {
         ("Dim all that did not lead to the focus", Command::Slice),
         ("Pin the focused partition", Command::Pin),
         ("Hide or show the focused node", Command::Hide),
+        ("Show all hidden nodes", Command::ShowAll),
         ("Show or hide truncated records", Command::Graveyard),
         ("Light or dark theme", Command::Theme),
+        ("Everything larger", Command::Enlarge(1)),
+        ("Everything smaller", Command::Enlarge(-1)),
+        ("Everything at 100 %", Command::Enlarge(0)),
+        ("Reduced motion on or off", Command::ReduceMotion),
         ("Open a trace", Command::AskFile),
         ("Open the bundled example", Command::OpenExample),
         ("Start the tour", Command::TourNext),
@@ -68,15 +73,21 @@ fn offers(scene: &Scene, text: &str) -> Vec<(String, Command)> {
     offers.extend(fixed.map(|(name, command)| (name.to_owned(), command)));
     offers.extend(Preset::ALL.map(|preset| (format!("Layout {}", preset.name()), Command::Layout(preset))));
     let outline = scene.model.outline();
-    offers.extend(
-        outline.violations.iter().map(|item| (format!("Violation {}", item.oracle), Command::Event(item.index))),
-    );
+    for (number, item) in outline.violations.iter().enumerate() {
+        let at = At::Violation(number + 1);
+        offers.push((format!("Violation {}: {}", number + 1, item.oracle), Command::GoTo(at)));
+    }
     offers.extend(
         outline
             .faults
             .iter()
             .map(|item| (format!("Fault {}: {} {}", item.fault, item.kind, item.target), Command::Event(item.index))),
     );
+    let languages = scene.model.languages();
+    if languages.len() > 1 {
+        let speak = |code: String| (format!("Notes in the language {code}"), Command::Language(code));
+        offers.extend(languages.into_iter().map(speak));
+    }
     offers.extend(outline.nodes.iter().map(|item| (format!("Node {}", item.name), Command::Node(item.name))));
     for topic in &outline.topics {
         for index in &topic.partitions {
@@ -85,7 +96,8 @@ fn offers(scene: &Scene, text: &str) -> Vec<(String, Command)> {
         }
     }
     let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
-    let is_goto = |command: &Command| matches!(command, Command::GoTo(_));
+    let typed = text.trim().parse::<At>().ok();
+    let is_goto = |command: &Command| typed.is_some_and(|at| *command == Command::GoTo(at));
     offers.retain(|(name, command)| {
         let name = name.to_lowercase();
         is_goto(command) || words.iter().all(|word| name.contains(word))
@@ -224,6 +236,8 @@ fn help(scene: &Scene, context: &egui::Context, commands: &mut Vec<Command>) {
         .collapsible(false)
         .resizable(false)
         .anchor(Align2::CENTER_CENTER, Vec2::ZERO)
+        .max_size(context.content_rect().size() - Vec2::new(24.0, 60.0))
+        .scroll(true)
         .show(context, |ui| {
             ui.horizontal_top(|ui| {
                 ui.vertical(|ui| {
@@ -271,7 +285,7 @@ fn legend(scene: &Scene, ui: &mut Ui) {
         ("\u{2716}", tokens.fault, "down"),
         ("HW", tokens.text, "high watermark: triangle of a replica, dashed line of the leader"),
         ("LEO", tokens.text, "log end: bar at the end of a row"),
-        ("\u{2260}", tokens.violation_text, "differs from the leader from here on"),
+        ("\u{2260}", tokens.violation_text, "framed: differs from the leader at these offsets"),
         ("///", tokens.absent, "below a row, struck through: records that were truncated"),
         ("skull", tokens.violation_text, "acknowledged, and lost"),
         ("\u{25b6}", tokens.good, "flag: processed up to here; hollow: position of a consumer"),

@@ -6,7 +6,7 @@ use crate::app::command::{Command, Stride};
 use crate::app::layouts::Preset;
 use crate::app::story::Story;
 use crate::layout::format_time;
-use crate::model::{CaptionKind, Direction, Jump};
+use crate::model::{At, CaptionKind, Direction, Jump};
 use crate::panels::Scene;
 use crate::panels::events::grouped;
 use crate::theme::Theme;
@@ -43,9 +43,9 @@ fn run(scene: &Scene, ui: &mut Ui, commands: &mut Vec<Command>) {
         count => (format!("\u{26a0} {count} violations"), scene.tokens.violation_text),
     };
     if ui.button(RichText::new(text).color(colour)).clicked()
-        && let Some(first) = scene.model.outline().violations.first()
+        && violations > 0
     {
-        commands.push(Command::Event(first.index));
+        commands.push(Command::GoTo(At::Violation(1)));
     }
     if let Some(problem) = scene.model.problem() {
         let warning = RichText::new("\u{26a0} the file is cut off").color(scene.tokens.waiting);
@@ -108,7 +108,7 @@ fn clock(scene: &Scene, ui: &mut Ui, commands: &mut Vec<Command>) {
         commands.push(Command::AskTime);
     }
     let place = format!("{} of {}", grouped(scene.view.focus.event + 1), grouped(scene.model.len()));
-    ui.label(RichText::new(place).monospace().color(scene.tokens.muted));
+    ui.add(egui::Label::new(RichText::new(place).monospace().color(scene.tokens.muted)).extend());
 }
 
 fn settings(scene: &Scene, ui: &mut Ui, commands: &mut Vec<Command>) {

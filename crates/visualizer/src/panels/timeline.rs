@@ -1,12 +1,14 @@
 //! All over time: density and severity, phases, faults, downtimes, leaders, ISR, what clients got, and messages.
 
+use std::sync::Arc;
+
 use egui::epaint::Mesh;
 use egui::{Align2, Color32, Pos2, Rect, Sense, Shape, Stroke, StrokeKind, Ui, Vec2};
 use trace::{Name, Partition};
 
 use crate::app::command::Command;
 use crate::layout::{
-    Axis, LeaderLane, View, density, fault_bars, format_time, isr_lanes, leader_lanes, markers, messages, node_lanes,
+    Axis, LeaderLane, SpaceTime, View, density, fault_bars, format_time, isr_lanes, leader_lanes, markers, messages, node_lanes,
     operations, phases, ticks,
 };
 use crate::model::{CaptionKind, NodeRole};
@@ -431,7 +433,7 @@ fn space_time(scene: &Scene, frame: &Frame, view: &View, nodes: &[Name], top: f3
         frame.name(y(i) - step / 2.0, step, &format!("messages {node}"));
         frame.painter.hline(frame.area.x_range(), y(i), Stroke::new(0.5, frame.tokens.line));
     }
-    let diagram = messages(scene.model, view, nodes, ARROWS);
+    let diagram = diagram(scene, frame.painter.ctx(), view, nodes);
     if diagram.crowded {
         traffic(frame, &diagram.traffic, nodes, top, step);
         return;
@@ -455,6 +457,23 @@ fn space_time(scene: &Scene, frame: &Frame, view: &View, nodes: &[Name], top: f3
             _ => painter.extend(Shape::dotted_line(&[from, to], frame.tokens.waiting, 4.0, 1.0)),
         }
     }
+}
+
+/// The messages in view, kept while the view stays: they need a look at every event in it.
+fn diagram(scene: &Scene, context: &egui::Context, view: &View, nodes: &[Name]) -> Arc<SpaceTime> {
+    type Kept = Arc<(View, Vec<Name>, usize, (u64, u64), Arc<SpaceTime>)>;
+    let id = egui::Id::unique("messages in view");
+    let (count, span) = (scene.model.len(), scene.model.span());
+    let kept: Option<Kept> = context.data(|data| data.get_temp(id));
+    if let Some(kept) = kept
+        && (&kept.0, kept.1.as_slice(), kept.2, kept.3) == (view, nodes, count, span)
+    {
+        return Arc::clone(&kept.4);
+    }
+    let diagram = Arc::new(messages(scene.model, view, nodes, ARROWS));
+    let kept: Kept = Arc::new((*view, nodes.to_vec(), count, span, Arc::clone(&diagram)));
+    context.data_mut(|data| data.insert_temp(id, kept));
+    diagram
 }
 
 /// Too many messages for arrows: how many went from each node (row) to each (column).
