@@ -10,5 +10,7 @@ mod determinism;
 mod faults;
 mod hostile_traces;
 mod scenarios;
+mod streams;
 mod support;
 mod sweeps;
+mod variants;
