@@ -247,7 +247,15 @@ fn failures_are_named_once_and_kept_with_their_trace() {
             || folder.0.join("runs/sweep/small/1/trace.jsonl.zst").is_file()
     );
     assert!((0..5).all(|seed| folder.0.join(format!("runs/sweep/small/{seed}/plan.toml")).is_file()));
-    assert!(fs::read_to_string(folder.0.join("it.xml")).unwrap().contains("<failure"));
+    let xml = fs::read_to_string(folder.0.join("it.xml")).unwrap();
+    assert!(xml.contains("<failure") && xml.contains("again: odradek run small.toml --seed "), "{xml}");
+    let names = |xml: &str| {
+        let cases = xml.split("<testcase name=\"").skip(1).map(|case| case.split('"').next().unwrap().to_owned());
+        cases.collect::<Vec<String>>()
+    };
+    odradek(&folder.0, &["sweep", "small.toml", "--seeds", "0..3", "--junit", "fewer.xml"]);
+    let fewer = fs::read_to_string(folder.0.join("fewer.xml")).unwrap();
+    assert_eq!(names(&xml), names(&fewer), "cases have the same names, however many seeds there are");
 }
 
 #[test]
