@@ -13,5 +13,7 @@ mod faults;
 mod hostile_traces;
 mod live_core;
 mod scenarios;
+mod streams;
 mod support;
 mod sweeps;
+mod variants;

@@ -74,4 +74,8 @@ always     = ["default"]            # every oracle
 sometimes  = ["leader-changed", "isr-shrunk"]
 eventually = [{ that = "isr(orders/*) == 3", within = "25s" }]
 # violation = ["lost-write"]        # for a hazard: what must go wrong
+
+# [[variant]]                       # the same with other settings; `run` compares all variants in one table
+# name = "acks-1"
+# set  = { "producer.order-service.config.acks" = "1" }
 "#;

@@ -1,5 +1,6 @@
 //! `odradek diff`: where two traces part, and what led there on both sides.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
@@ -101,6 +102,12 @@ pub fn tell(out: &mut impl Write, left: &Named<'_>, right: &Named<'_>) -> Result
             None => writeln!(out, "   ({} never has this event)", other.name)?,
         }
     }
+    if let (Some(one), Some(two)) = (found.left.event, found.right.event) {
+        let fields = fields(one, two);
+        if !fields.is_empty() {
+            writeln!(out, "\nthe two events differ only in {}", fields.join(", "))?;
+        }
+    }
     writeln!(out)?;
     let Some(StoryDivergence { subject, left: one, right: two }) = story_divergence(left.events, right.events) else {
         writeln!(out, "the story is the same: faults, leaders, ISRs and violations do not differ")?;
@@ -114,6 +121,25 @@ pub fn tell(out: &mut impl Write, left: &Named<'_>, right: &Named<'_>) -> Result
         }
     }
     Ok(())
+}
+
+/// What two events of one kind on one node have otherwise; nothing if they are different events altogether.
+fn fields(left: &Event, right: &Event) -> Vec<String> {
+    if left.node != right.node || left.kind.name() != right.kind.name() {
+        return Vec::new();
+    }
+    let flat = |event: &Event| {
+        let mut fields = BTreeMap::new();
+        fields.insert("time".to_owned(), format!("{:.6}s", event.at as f64 / 1e9));
+        fields.insert("cause".to_owned(), event.cause.to_string());
+        if let Some(Value::Object(kind)) = json!(event.kind).get(event.kind.name()) {
+            fields.extend(kind.iter().map(|(name, value)| (name.clone(), value.to_string())));
+        }
+        fields
+    };
+    let (left, right) = (flat(left), flat(right));
+    let differ = left.iter().filter(|(name, value)| right.get(*name) != Some(value));
+    differ.map(|(name, value)| format!("{name} ({value}, {})", right.get(name).map_or("-", String::as_str))).collect()
 }
 
 fn as_json(left: &[Event], right: &[Event], same_plan: bool) -> Value {

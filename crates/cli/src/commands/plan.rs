@@ -26,7 +26,8 @@ pub fn plan(arguments: &Plan) -> Result<Status, Failure> {
     for variant in &scenario.variants {
         let chosen = if scenario.variant() == Some(&variant.name) { "  <- this one" } else { "" };
         let set: Vec<String> = variant.set.iter().map(|(path, value)| format!("{path} = {value}")).collect();
-        writeln!(out, "variant   {}: {}{chosen}", variant.name, set.join(", "))?;
+        let set = if set.is_empty() { "as it stands".to_owned() } else { set.join(", ") };
+        writeln!(out, "variant   {}: {set}{chosen}", variant.name)?;
     }
     if !scenario.variants.is_empty() && scenario.variant().is_none() {
         writeln!(out, "          Below stands what they have in common; --variant V shows one of them.")?;

@@ -40,10 +40,9 @@ pub fn shrink(arguments: &Shrink) -> Result<Status, Failure> {
     };
     let before = Size::of(&plan);
     let small = search.shrink(confirmed)?;
-    let place = arguments
-        .out
-        .clone()
-        .unwrap_or_else(|| PathBuf::from("runs").join("shrunk").join(&plan.name).join(plan.seed.to_string()));
+    let variant = recorded.as_ref().and_then(|record| record.variant.as_deref());
+    let own = || directory::place(&Path::new("runs").join("shrunk"), &plan.name, variant, plan.seed);
+    let place = arguments.out.clone().unwrap_or_else(own);
     keep(&small, &place, arguments)?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "{wanted}")?;

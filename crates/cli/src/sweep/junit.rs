@@ -23,6 +23,7 @@ pub fn write(path: &Path, lines: &[Line], total: u64) -> Result<(), Failure> {
     }
     let whole = Summary::of(lines, total);
     let mut suite = TestSuite::new("the sweep");
+    suite.set_time(Duration::ZERO);
     let check = |name: &str, wrong: &[String]| {
         let mut case = TestCase::new(name, TestCaseStatus::success());
         if !wrong.is_empty() {

@@ -23,7 +23,10 @@ fn text(summary: &Summary, known: &Known) -> String {
     let Summary { runs, total, passed, failed, errors, rechecked, fingerprint_mismatches, .. } = summary;
     let mut line = |line: String| writeln!(text, "{line}").expect("a string takes all");
     line(format!("{runs} of {total} runs: {passed} passed, {failed} failed, {errors} broke."));
-    line(format!("{rechecked} ran twice, {fingerprint_mismatches} of them with another fingerprint.\n"));
+    line(format!("{rechecked} ran twice, {fingerprint_mismatches} of them with another fingerprint."));
+    if !summary.mismatches.is_empty() || !summary.unreached_marks.is_empty() {
+        line(String::new());
+    }
     for seed in &summary.mismatches {
         line(format!("- **not deterministic**: {}", cell(seed)));
     }
