@@ -74,7 +74,9 @@ fn bad_usage_and_missing_files_have_status_2() {
     refused(&["run", &mail(), "--seed", "9007199254740993"], &["2^53"]);
     refused(&["check", &mail(), "--seeds", "5..5"], &["holds no seed"]);
     refused(&["run", &mail(), "--set", "topic.email.partitoins=6"], &["--set", "did you mean", "partitions"]);
-    refused(&["run", &mail(), "--variant", "x"], &["not supported yet"]);
+    refused(&["run", &mail(), "--variant", "x"], &["--variant x", "has no [[variant]]"]);
+    refused(&["diff", "no-such.jsonl", "no-such.jsonl"], &["no-such.jsonl"]);
+    refused(&["completions", "csh"], &["possible values"]);
     refused(&["explain", "nonsense"], &["nonsense"]);
     refused(&["new", "../evil"], &["no name"]);
     refused(&["show", "no-such.jsonl"], &["no-such.jsonl"]);
@@ -150,4 +152,53 @@ fn plan_explain_flaws_and_scenarios_answer() {
     }
     let output = odradek(crate::support::root(), &["scenarios"]);
     assert!(output.status.success() && text(&output).contains("mail.toml"), "{}", text(&output));
+}
+
+#[test]
+fn diff_names_the_first_divergence_with_both_pasts() {
+    let folder = Folder::new("diff");
+    for (out, set) in [("a", "fault.leader-crash.down=15s"), ("b", "fault.leader-crash.down=16s")] {
+        let output = odradek(&folder.0, &["run", &mail(), "--set", set, "--out", out]);
+        assert!(output.status.success(), "{}", text(&output));
+    }
+    let equal = odradek(&folder.0, &["diff", "a", "a/trace.jsonl.zst"]);
+    assert_eq!(equal.status.code(), Some(0), "{}", text(&equal));
+    let different = odradek(&folder.0, &["diff", "a", "b"]);
+    let said = text(&different);
+    assert_eq!(different.status.code(), Some(1), "{said}");
+    for words in
+        ["the plans differ: left `down = \"15s\"`", "events are equal", "left goes on with", "right goes on with"]
+    {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let json = odradek(&folder.0, &["diff", "a", "b", "--json"]);
+    let object: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!((&object["equal"], &object["same_plan"]), (&false.into(), &false.into()));
+    // The broker comes back after 15 seconds on one side only: nothing can differ before.
+    assert!(object["left"]["event"]["at"].as_u64() >= Some(27_000_000_000), "{}", object["left"]);
+}
+
+#[test]
+fn every_shell_gets_its_completions() {
+    let folder = Folder::new("completions");
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output = odradek(&folder.0, &["completions", shell]);
+        assert!(output.status.success() && text(&output).contains("sweep"), "{shell}: {}", text(&output));
+    }
+}
+
+#[test]
+fn the_shell_lines_of_docs_ci_give_seeds_that_a_sweep_takes() {
+    let docs = fs::read_to_string(file("docs/ci.md")).unwrap();
+    let lines = docs.split("```sh\n").find(|block| block.starts_with("first=")).expect("the lines stand in a block");
+    let lines = lines.split("```").next().unwrap();
+    for (commit, first) in [("0123456789abcdef", "19088743000"), ("ffffffffffffffff", "4294967295000")] {
+        let script = format!("{lines}\nprintf %s \"$seeds\"");
+        let output = std::process::Command::new("sh").args(["-c", &script]).env("COMMIT", commit).output().unwrap();
+        let seeds = String::from_utf8(output.stdout).unwrap();
+        assert!(seeds.starts_with(&format!("{first}..")), "{seeds}");
+        // Refused for the file, not for the seeds.
+        refused(&["sweep", "no-such.toml", "--seeds", &seeds], &["no-such.toml"]);
+    }
+    assert_eq!(docs.matches("0x$(printf %.8s \"$").count(), 3, "the examples use the same lines");
 }

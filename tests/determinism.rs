@@ -1,5 +1,6 @@
 //! One plan, one fingerprint: whatever the process, the folder, the environment, the trace mode.
 
+use std::fs;
 use std::process::Command;
 
 use crate::support::{Folder, file, odradek};
@@ -40,4 +41,35 @@ fn check_compares_two_processes() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}");
     assert!(text.contains("2 of 2 seeds have one fingerprint"), "{text}");
+}
+
+#[test]
+fn a_nondeterministic_component_is_located_at_its_first_divergent_event() {
+    let scenario = file("scenarios/acks-compared.toml").display().to_string();
+    let folder = Folder::new("planted");
+    fs::write(
+        folder.0.join("it.toml"),
+        fs::read_to_string(&scenario)
+            .unwrap()
+            .split("[[variant]]")
+            .next()
+            .unwrap()
+            .replace("at     = \"20s\"", "at = \"19s\""),
+    )
+    .unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_odradek-under-test"))
+        .args(["check", "it.toml", "--seeds", "3..4"])
+        .current_dir(&folder.0)
+        .env("ODRADEK_TEST_PLANT_NONDETERMINISM_AT", "19")
+        .output()
+        .expect("the program starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("seed 3: NOT DETERMINISTIC") && text.contains("0 of 1 seeds"), "{text}");
+    // Warm-up lasts ten seconds: the planted fault is due at 29 seconds and as many microseconds as its process's number.
+    let common = text.lines().find(|line| line.contains("events are equal")).unwrap_or_else(|| panic!("{text}"));
+    assert!(common.contains("up to 29.") || common.contains("up to 28.9"), "{common}");
+    let located =
+        text.lines().find(|line| line.contains("fault cut: isolate broker-1")).unwrap_or_else(|| panic!("{text}"));
+    assert!(located.contains(" 29."), "{located}");
 }

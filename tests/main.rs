@@ -11,5 +11,7 @@ mod evidence;
 mod faults;
 mod hostile_traces;
 mod scenarios;
+mod streams;
 mod support;
 mod sweeps;
+mod variants;

@@ -13,9 +13,27 @@ const SEEDS: [u64; 2] = [1, 2];
 /// Other orders of scheduling, under which a digest must stay the same.
 const SCHEDULES: [u64; 4] = [101, 102, 103, 104];
 
+/// A scenario's variants, or the scenario itself if it has none.
+fn variants(name: &str) -> Vec<Option<String>> {
+    let text = std::fs::read_to_string(file(&format!("scenarios/{name}.toml"))).expect("it can be read");
+    let scenario = scenario::Scenario::parse(name, &text).unwrap_or_else(|error| panic!("{error}"));
+    let variants: Vec<_> = scenario.variants.into_iter().map(|variant| Some(variant.name)).collect();
+    if variants.is_empty() { vec![None] } else { variants }
+}
+
 fn passes_with_its_reviewed_digest(name: &str) {
+    variants(name).into_iter().for_each(|variant| passes_as_reviewed(name, variant));
+}
+
+fn passes_as_reviewed(name: &str, variant: Option<String>) {
+    let run = |seed, schedule| {
+        let plan = plan(name, seed, schedule, &Options { variant: variant.clone(), ..Options::default() });
+        let options = sim::RunOptions { variant: variant.clone(), ..sim::RunOptions::default() };
+        sim::run_plan(&plan, &options).unwrap_or_else(|error| panic!("{error}"))
+    };
+    let name = variant.as_ref().map_or(name.to_owned(), |variant| format!("{name}/{variant}"));
     for seed in SEEDS {
-        let outcome = run(&plan(name, seed, None, &Options::default()));
+        let outcome = run(seed, None);
         let digest = outcome.digest.render(false);
         assert_eq!(outcome.record.verdict, Verdict::Pass, "{name}, seed {seed}: {}\n{digest}", outcome.record.reason);
         assert!(digest.lines().count() <= 40, "{name}: a digest has at most 40 lines\n{digest}");
@@ -25,9 +43,9 @@ fn passes_with_its_reviewed_digest(name: &str) {
         settings.set_omit_expression(true);
         settings.bind(|| insta::assert_snapshot!(format!("{}-{seed}", name.replace('/', "-")), digest));
     }
-    let reviewed = run(&plan(name, SEEDS[0], None, &Options::default())).digest.render(false);
+    let reviewed = run(SEEDS[0], None).digest.render(false);
     for schedule in SCHEDULES {
-        let digest = run(&plan(name, SEEDS[0], Some(schedule), &Options::default())).digest.render(false);
+        let digest = run(SEEDS[0], Some(schedule)).digest.render(false);
         assert_eq!(digest, reviewed, "{name}: the digest depends on the schedule (schedule seed {schedule})");
     }
 }
@@ -60,6 +78,7 @@ scenarios! {
     split_brain: "split-brain",
     acks_all_loses_nothing: "acks-all-loses-nothing",
     acks_one_loses: "acks-one-loses",
+    acks_compared: "acks-compared",
     power_loss_of_all_replicas: "power-loss-of-all-replicas",
     power_loss_with_flush: "power-loss-with-flush",
     flaw_hw_truncation_loss: "flaws/hw-truncation-loss",

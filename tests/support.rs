@@ -35,6 +35,7 @@ pub fn odradek(folder: &Path, arguments: &[&str]) -> Output {
         .args(arguments)
         .current_dir(folder)
         .env_remove("CARGO")
+        .env_remove("GITHUB_STEP_SUMMARY")
         .output()
         .expect("the program starts")
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -104,6 +104,95 @@ fn a_sweep_runs_every_seed_and_resumes_where_it_ended() {
     let nothing = odradek(&folder.0, &["sweep", "small.toml", "--seeds", "0..8", "--json", "--out", "out"]);
     assert_eq!(json(&nothing).len(), 1, "all is known");
     assert_eq!(summary(&nothing), summary(&whole));
+}
+
+#[test]
+fn a_killed_sweep_loses_nothing_and_the_same_command_goes_on() {
+    let folder = Folder::new("killed");
+    small(&folder);
+    let arguments = ["sweep", "small.toml", "--seeds", "0..40", "--jobs", "1", "--json", "--out", "out"];
+    let mut sweep = Command::new(env!("CARGO_BIN_EXE_odradek-under-test"))
+        .args(arguments)
+        .current_dir(&folder.0)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    while results(&folder.0.join("out")) < 3 {
+        assert!(sweep.try_wait().unwrap().is_none(), "it must not end before it is killed");
+        std::thread::yield_now();
+    }
+    sweep.kill().unwrap();
+    sweep.wait().unwrap();
+    let text = fs::read_to_string(folder.0.join("out/results.jsonl")).unwrap();
+    let finished = text.matches('\n').count();
+    assert!((3..40).contains(&finished), "{finished}");
+    let rest = odradek(&folder.0, &arguments);
+    assert_eq!(rest.status.code(), Some(0), "{}", said(&rest));
+    assert_eq!(json(&rest).len(), 40 - finished + 1, "only what was not finished is run");
+    assert_eq!(summary(&rest)["runs"].as_u64(), Some(40));
+    assert!(
+        fs::read_to_string(folder.0.join("out/results.jsonl")).unwrap().starts_with(&text[..text.rfind('\n').unwrap()])
+    );
+}
+
+/// `small`, in which every run fails.
+fn failing(folder: &Folder) {
+    let failing = SMALL.replace("[expect]", "[expect]\nnever = [\"acked(orders) > 3\"]");
+    fs::write(folder.0.join("small.toml"), failing).unwrap();
+}
+
+#[test]
+fn the_ledger_tells_what_is_new_and_counts_no_run_twice() {
+    let folder = Folder::new("ledger");
+    failing(&folder);
+    let sweep =
+        |seeds: &str, out: &str| said(&odradek(&folder.0, &["sweep", "small.toml", "--seeds", seeds, "--out", out]));
+    let count = || {
+        let text = fs::read_to_string(folder.0.join("runs/ledger.jsonl")).unwrap();
+        let entry: Value = serde_json::from_str(text.trim()).unwrap_or_else(|error| panic!("{error}: {text}"));
+        entry["count"].as_u64().unwrap()
+    };
+    for _ in 0..2 {
+        let first = sweep("0..2", "one");
+        assert!(first.lines().any(|line| line.trim() == "new"), "also when it is reported again: {first}");
+        assert_eq!(count(), 2);
+    }
+    let second = sweep("2..3", "two");
+    assert!(
+        second.contains("known since") && second.contains("small seed 0") && second.contains("2 runs before"),
+        "{second}"
+    );
+    assert_eq!(count(), 3);
+    let merged = said(&odradek(&folder.0, &["merge", "one", "two"]));
+    assert!(merged.lines().any(|line| line.trim() == "new"), "all that is known comes from these: {merged}");
+    assert_eq!(count(), 3);
+    let other = odradek(&folder.0, &["merge", "one", "--ledger", "other.jsonl"]);
+    assert!(said(&other).lines().any(|line| line.trim() == "new") && folder.0.join("other.jsonl").is_file());
+    fs::write(folder.0.join("bad.jsonl"), "{}\n").unwrap();
+    let bad = odradek(&folder.0, &["sweep", "small.toml", "--seeds", "0..1", "--ledger", "bad.jsonl"]);
+    assert_eq!(bad.status.code(), Some(2), "{}", said(&bad));
+    assert!(said(&bad).contains("bad.jsonl:1:"), "{}", said(&bad));
+}
+
+#[test]
+fn a_job_on_github_gets_a_summary_in_markdown() {
+    let folder = Folder::new("markdown");
+    failing(&folder);
+    let job = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_odradek-under-test"))
+            .args(arguments)
+            .current_dir(&folder.0)
+            .env("GITHUB_STEP_SUMMARY", folder.0.join("summary.md"))
+            .output();
+        assert_eq!(output.expect("the program starts").status.code(), Some(1));
+    };
+    job(&["sweep", "small.toml", "--seeds", "0..2"]);
+    job(&["merge", "runs/sweep"]);
+    let summary = fs::read_to_string(folder.0.join("summary.md")).unwrap();
+    assert_eq!(summary.matches("## odradek sweep: FAIL").count(), 2, "each appends: {summary}");
+    let row = summary.lines().find(|line| line.starts_with("| `never/")).unwrap_or_else(|| panic!("{summary}"));
+    assert!(row.contains("| 2 | new | 0 |") && row.contains("`odradek run small.toml --seed "), "{row}");
 }
 
 #[test]

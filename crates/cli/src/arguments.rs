@@ -40,6 +40,8 @@ pub enum Command {
     Report(Report),
     /// Write a trace in the format of another tool.
     Export(Export),
+    /// Find where two traces part; status 0 if they are equal, 1 if not.
+    Diff(Diff),
     /// Open the visualizer.
     View(View),
     /// List the scenarios of this folder.
@@ -50,6 +52,8 @@ pub enum Command {
     Explain(Explain),
     /// List the catalogue of historical flaws, or bench what is found of them.
     Flaws(Flaws),
+    /// Print a script for shell completion.
+    Completions(Completions),
     /// Runs plans that come on standard input, one JSON object a line.
     #[command(hide = true)]
     Worker,
@@ -75,10 +79,10 @@ pub struct Run {
     /// The seed; a plan brings its own.
     #[arg(long, value_parser = seed)]
     pub seed: Option<u64>,
-    /// The variant to run.
+    /// Run this variant alone; without it, all variants run and one table compares them.
     #[arg(long)]
     pub variant: Option<String>,
-    /// Where to write the run, instead of runs/SCENARIO/SEED.
+    /// Where to write the run, instead of runs/SCENARIO/SEED or runs/SCENARIO/VARIANT/SEED.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// How much of the trace to keep.
@@ -142,6 +146,9 @@ pub struct Sweep {
     /// Write a report as JUnit XML.
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
+    /// The ledger, which keeps when each failure was first and last seen over all sweeps.
+    #[arg(long, value_name = "FILE", default_value = "runs/ledger.jsonl")]
+    pub ledger: PathBuf,
     /// Where results and failing runs go, instead of runs/sweep.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -161,6 +168,9 @@ pub struct Merge {
     /// Write a report as JUnit XML.
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
+    /// The ledger, which keeps when each failure was first and last seen over all sweeps.
+    #[arg(long, value_name = "FILE", default_value = "runs/ledger.jsonl")]
+    pub ledger: PathBuf,
     /// Print the summary as one JSON object.
     #[arg(long)]
     pub json: bool,
@@ -200,6 +210,9 @@ pub struct Plan {
     /// The seed; a plan brings its own.
     #[arg(long, value_parser = seed)]
     pub seed: Option<u64>,
+    /// With the settings of this variant.
+    #[arg(long)]
+    pub variant: Option<String>,
     #[command(flatten)]
     pub changes: Changes,
     /// Print the plan itself, as TOML that `run` accepts.
@@ -294,6 +307,27 @@ pub enum Format {
     Svg,
     /// One event a line, for a spreadsheet.
     Csv,
+}
+
+/// `odradek diff`
+#[derive(Args)]
+pub struct Diff {
+    /// A trace file, or a run directory.
+    #[arg(value_name = "TRACE")]
+    pub left: PathBuf,
+    /// The other.
+    #[arg(value_name = "TRACE")]
+    pub right: PathBuf,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `odradek completions`
+#[derive(Args)]
+pub struct Completions {
+    /// The shell.
+    pub shell: clap_complete::Shell,
 }
 
 /// `odradek view`

@@ -16,6 +16,12 @@ pub const VERDICT: &str = "verdict.json";
 /// The digest's name.
 pub const DIGEST: &str = "digest.txt";
 
+/// Where a run lies below `root`: `SCENARIO/SEED`, or `SCENARIO/VARIANT/SEED`. No variant is called as a seed.
+pub fn place(root: &Path, scenario: &str, variant: Option<&str>, seed: u64) -> PathBuf {
+    let scenario = root.join(scenario);
+    variant.map_or(scenario.clone(), |variant| scenario.join(variant)).join(seed.to_string())
+}
+
 /// A run directory that is being written beside its place.
 pub struct Draft {
     place: PathBuf,

@@ -18,22 +18,45 @@ pub fn text(path: &Path) -> Result<String, Failure> {
     })
 }
 
-/// A scenario, changed as the command line says.
-pub fn scenario(path: &Path, changes: &Changes) -> Result<Scenario, Failure> {
-    let options = Options { set: changes.set.clone(), without_flaws: changes.without_flaws };
+/// A scenario, changed as the command line says, under one of its variants if one is named.
+pub fn scenario(path: &Path, changes: &Changes, variant: Option<&str>) -> Result<Scenario, Failure> {
+    let (set, without_flaws) = (changes.set.clone(), changes.without_flaws);
+    let options = Options { set, without_flaws, variant: variant.map(str::to_owned) };
     Ok(Scenario::parse_with(&path.display().to_string(), &text(path)?, &options)?)
 }
 
-/// The plan of a scenario under a seed. A plan file brings its own seeds; without any, the seed is 1.
-pub fn plan(path: &Path, changes: &Changes, seed: Option<u64>, schedule_seed: Option<u64>) -> Result<Plan, Failure> {
-    let scenario = scenario(path, changes)?;
-    let schedule_seed = schedule_seed.or(if seed.is_none() { scenario.schedule_seed } else { None });
-    let seed = seed.or(scenario.seed).unwrap_or(1);
-    let plan = scenario.resolve(seed, schedule_seed)?;
-    for warning in plan.warnings() {
-        eprintln!("warning: {warning}");
+/// A scenario once for each of its variants, or as it is if it has none; only `variant` if one is named.
+pub fn variants(path: &Path, changes: &Changes, variant: Option<&str>) -> Result<Vec<Scenario>, Failure> {
+    let it = scenario(path, changes, variant)?;
+    if variant.is_some() || it.variants.is_empty() {
+        return Ok(vec![it]);
     }
+    it.variants.iter().map(|variant| scenario(path, changes, Some(&variant.name))).collect()
+}
+
+/// A scenario under a seed. A plan file brings its own seeds; without any, the seed is 1.
+pub fn resolve(scenario: &Scenario, seed: Option<u64>, schedule_seed: Option<u64>) -> Result<Plan, Failure> {
+    let schedule_seed = schedule_seed.or(if seed.is_none() { scenario.schedule_seed } else { None });
+    Ok(scenario.resolve(seed.or(scenario.seed).unwrap_or(1), schedule_seed)?)
+}
+
+/// The plan of a scenario, as it is, under a seed; warns of what is probably not meant.
+pub fn plan(path: &Path, changes: &Changes, seed: Option<u64>, schedule_seed: Option<u64>) -> Result<Plan, Failure> {
+    let plan = resolve(&scenario(path, changes, None)?, seed, schedule_seed)?;
+    warn([&plan]);
     Ok(plan)
+}
+
+/// Prints what is legal in these plans but probably not meant, each warning once.
+pub fn warn<'a>(plans: impl IntoIterator<Item = &'a Plan>) {
+    let mut said = std::collections::BTreeSet::new();
+    for warning in plans.into_iter().flat_map(Plan::warnings) {
+        let warning = warning.to_string();
+        if !said.contains(&warning) {
+            eprintln!("warning: {warning}");
+            said.insert(warning);
+        }
+    }
 }
 
 /// A whole trace.

@@ -15,6 +15,7 @@ mod lines;
 mod report;
 mod shrink;
 mod sweep;
+mod table;
 mod worker;
 
 use std::process::ExitCode;
@@ -72,6 +73,8 @@ fn dispatch(command: Command) -> Result<Status, Failure> {
         Command::Explain(explain) => commands::explain::explain(&explain),
         Command::Flaws(flaws) if flaws.bench => commands::bench::bench(&flaws),
         Command::Flaws(_) => commands::flaws::flaws(),
+        Command::Diff(diff) => commands::diff::diff(&diff),
+        Command::Completions(completions) => commands::completions::completions(&completions),
         Command::Worker => worker::serve(),
     }
 }

@@ -49,6 +49,12 @@ impl Report {
         }
     }
 
+    /// Notes an error of a flag that is no `--set`.
+    pub(crate) fn flag_error(&mut self, flag: &str, problem: Problem) {
+        let diagnostic = Diagnostic::of_file(flag, problem.message, problem.help.as_deref());
+        self.errors.push((Span::new(usize::MAX, 0..0), diagnostic));
+    }
+
     /// The value, or `None` with its problem noted.
     pub(crate) fn check<T>(&mut self, span: Span, result: Result<T, Problem>) -> Option<T> {
         result.map_err(|problem| self.error(span, problem)).ok()

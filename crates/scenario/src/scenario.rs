@@ -35,6 +35,8 @@ pub struct Options {
     pub set: Vec<String>,
     /// `--without-flaws`: applies `[control]`, drops `cluster.flaws` and `expect.violation`.
     pub without_flaws: bool,
+    /// `--variant`: which variant's settings apply.
+    pub variant: Option<String>,
 }
 
 impl Scenario {
@@ -64,6 +66,11 @@ impl Scenario {
         &self.draft.intent
     }
 
+    /// The variant whose settings were applied, if one was asked for.
+    pub fn variant(&self) -> Option<&str> {
+        self.source.options.variant.as_deref()
+    }
+
     /// Whether the file was a plan: it has a `seed`.
     pub fn is_plan(&self) -> bool {
         self.seed.is_some()
@@ -84,19 +91,17 @@ impl Scenario {
         let Some(chaos) = &self.chaos else {
             return Ok(Plan { seed, schedule_seed, ..self.draft.clone() });
         };
-        let varied = self.with(crate::chaos::draw_settings(chaos, seed))?;
+        let varied = self.with(&crate::chaos::draw_settings(chaos, seed))?;
         let mut plan = Plan { seed, schedule_seed, ..varied };
         crate::chaos::draw_faults(chaos, &mut plan);
         Ok(plan)
     }
 
-    /// The draft with settings changed before all other changes: what a person sets on the command line comes last.
-    pub(crate) fn with(&self, settings: Vec<String>) -> Result<Plan, ScenarioError> {
-        if settings.is_empty() {
+    /// The draft with settings that a seed drew: variants and the command line have the last word.
+    pub(crate) fn with(&self, drawn: &[String]) -> Result<Plan, ScenarioError> {
+        if drawn.is_empty() {
             return Ok(self.draft.clone());
         }
-        let set = settings.into_iter().chain(self.source.options.set.iter().cloned()).collect();
-        let options = Options { set, ..self.source.options.clone() };
-        crate::read::draft(&self.draft.origin.file, &self.source.text, &options)
+        crate::read::draft(&self.draft.origin.file, &self.source.text, &self.source.options, drawn)
     }
 }

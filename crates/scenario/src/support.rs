@@ -6,7 +6,6 @@ use crate::settings::{Scope, Setting};
 
 /// Parts of the grammar.
 pub(crate) const UNSUPPORTED_FEATURES: &[(&str, &str)] = &[
-    ("variant", "variants (`[[variant]]`) are"),
     ("processor", "processors (`[[processor]]`) are"),
     ("group", "consumer groups are"),
     ("commit", "committing offsets is"),

@@ -100,7 +100,7 @@ fn settings_vary_within_their_ranges_and_the_command_line_wins() {
         assert!((2_000..=30_000).contains(&lag), "{lag}");
     }
     let text = format!("{}\n[chaos]\n{vary}\n", template("t"));
-    let options = odradek_scenario::Options { set: vec!["cluster.brokers=7".into()], without_flaws: false };
+    let options = odradek_scenario::Options { set: vec!["cluster.brokers=7".into()], ..Default::default() };
     let scenario = Scenario::parse_with("t.toml", &text, &options).unwrap_or_else(|error| panic!("{error}"));
     assert!((0..9).all(|seed| scenario.resolve(seed, None).unwrap().cluster.brokers == 7));
 }

@@ -367,11 +367,6 @@ fn what_is_not_built_is_refused_by_name() {
         "[chaos]\nweights = { rolling-restart = 1 }\n[expect]",
         "41:13: drawing `rolling-restart` is not supported yet",
     );
-    check(
-        "[expect]",
-        "[[variant]]\nname = \"b\"\nset = { \"topic.orders.partitions\" = 1 }\n[expect]",
-        "40:1: variants (`[[variant]]`) are not supported yet",
-    );
     check("[expect]", "[[reseed]]\nseed = 3\n[expect]", "40:1: `at` is missing in [[reseed]] (a duration)");
     check(
         "topics = [\"orders\"]",
@@ -454,7 +449,7 @@ fn an_error_shows_its_line_a_caret_and_help() {
 
 /// The scenario with `--set` flags, or the only error.
 fn set(flags: &[&str]) -> Result<Plan, String> {
-    let options = Options { set: flags.iter().map(|flag| flag.to_string()).collect(), without_flaws: false };
+    let options = Options { set: flags.iter().map(|flag| flag.to_string()).collect(), ..Options::default() };
     let scenario = Scenario::parse_with("f.toml", GOOD, &options).map_err(|error| error.to_string())?;
     Ok(scenario.resolve(1, None).expect("1 is a seed"))
 }
@@ -513,4 +508,60 @@ fn a_control_that_does_not_fit_is_an_error_even_when_it_is_not_used() {
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].contains("unknown key `partitons` in [[topic]]"), "{found:?}");
     assert!(found[0].starts_with("44:"), "it stands in [control]: {found:?}");
+}
+
+/// The good scenario with these variants; the only error must read so.
+fn check_variants(variants: &str, expected: &str) {
+    check("[expect]", &format!("{variants}\n[expect]"), expected);
+}
+
+#[test]
+fn every_variant_must_be_valid_before_any_is_run() {
+    check_variants(
+        "[[variant]]\nname = \"b\"\nset = { \"topic.orders.partitoins\" = 1 }",
+        "42:37: unknown key `partitoins` in [[topic]] [did you mean `partitions`?]",
+    );
+    check_variants("[[variant]]\nname = \"7\"", "41:8: variant `7` reads like a seed: give it a letter");
+    check_variants("[[variant]]\nname = \"b\"\n[[variant]]\nname = \"b\"", "43:8: variant `b` is declared twice");
+}
+
+#[test]
+fn a_variant_that_is_not_there_is_told_by_its_flag() {
+    let wanted = |name: &str, text: &str| {
+        let options = Options { variant: Some(name.into()), ..Options::default() };
+        Scenario::parse_with("f.toml", text, &options).expect_err("there is none").to_string()
+    };
+    let two = GOOD.replace("[expect]", "[[variant]]\nname = \"acks-1\"\n[[variant]]\nname = \"acks-all\"\n[expect]");
+    assert_eq!(wanted("acks-2", &two), "--variant acks-2: unknown variant `acks-2`\nhelp: did you mean `acks-1`?");
+    assert_eq!(wanted("acks-2", GOOD), "--variant acks-2: f.toml has no [[variant]]");
+}
+
+#[test]
+fn a_variant_changes_settings_and_expectations_and_set_has_the_last_word() {
+    let text = GOOD.replace(
+        "[expect]",
+        "[control]\nset = { topic.orders.partitions = 4, cluster.brokers = 4 }\n[chaos]\nvary = { \"topic.orders.config.min.insync.replicas\" = \"3..3\" }\n\
+         [[variant]]\nname = \"loose\"\nset = { producer.order-service.config.acks = \"1\", topic.orders.partitions = 5, \
+         \"topic.orders.config.min.insync.replicas\" = 1, \"expect.violation\" = [\"lost-write\"] }\n[expect]",
+    );
+    let plan = |variant: Option<&str>, set: &[&str], without_flaws| {
+        let set = set.iter().map(|flag| flag.to_string()).collect();
+        let options = Options { set, without_flaws, variant: variant.map(str::to_owned) };
+        let scenario = Scenario::parse_with("f.toml", &text, &options).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(scenario.variants.len(), 1);
+        assert_eq!(scenario.variant(), variant);
+        scenario.resolve(1, None).unwrap_or_else(|error| panic!("{error}"))
+    };
+    let min = |plan: &Plan| plan.topics[0].config.integer("min.insync.replicas");
+    let base = plan(None, &[], false);
+    assert_eq!((base.topics[0].partitions, min(&base), base.expect.violation.len()), (3, 3, 0), "what is drawn counts");
+    let loose = plan(Some("loose"), &[], false);
+    assert_eq!((loose.topics[0].partitions, min(&loose)), (5, 1), "a variant wins over what is drawn");
+    assert_eq!(loose.expect.violation, ["lost-write"]);
+    assert_eq!(loose.producers[0].config.text("acks").as_deref(), Some("1"));
+    let set = plan(Some("loose"), &["topic.orders.partitions=7"], false);
+    assert_eq!(set.topics[0].partitions, 7, "--set wins over a variant");
+    let control = plan(Some("loose"), &[], true);
+    assert_eq!((control.cluster.brokers, control.topics[0].partitions), (4, 5), "a variant wins over [control]");
+    assert!(control.expect.violation.is_empty(), "--without-flaws expects no violation");
 }

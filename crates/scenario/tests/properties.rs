@@ -252,7 +252,7 @@ fn read_all(text: &str) {
     let _ = Selector::parse(text).map(|it| it.to_string());
     let _ = Condition::parse(text).map(|it| it.to_string());
     let _ = explain(text);
-    let options = Options { set: vec![text.to_string()], without_flaws: true };
+    let options = Options { set: vec![text.to_string()], without_flaws: true, ..Options::default() };
     let _ = Scenario::parse_with("f.toml", EVERYTHING, &options).map_err(|error| error.to_string());
 }
 

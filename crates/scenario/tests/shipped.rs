@@ -49,7 +49,13 @@ fn every_shipped_scenario_parses_and_comes_back_from_its_plan() {
 #[test]
 fn every_shipped_scenario_is_named_as_its_file_and_draws_no_warning() {
     for (file, text) in shipped() {
-        let plan = parse(&file, &text, &Options::default()).resolve(0, None).expect("0 is a seed");
+        let scenario = parse(&file, &text, &Options::default());
+        let plan = scenario.resolve(0, None).expect("0 is a seed");
+        for variant in &scenario.variants {
+            let options = Options { variant: Some(variant.name.clone()), ..Options::default() };
+            let plan = parse(&file, &text, &options).resolve(0, None).expect("0 is a seed");
+            assert_eq!(plan.warnings(), [], "{file}, variant {}", variant.name);
+        }
         let stem = Path::new(&file).file_stem().expect("it has a name").to_string_lossy();
         assert_eq!(plan.name, stem, "{file}");
         let warnings: Vec<String> = plan.warnings().iter().map(ToString::to_string).collect();

@@ -2,7 +2,6 @@
 //!
 //! [`run_plan`] is the one entry. A plan decides its run bit for bit; the outcome carries the fingerprint that proves it.
 
-mod check;
 mod expectation;
 mod faults;
 mod judge;
@@ -16,7 +15,6 @@ mod table;
 mod triggers;
 mod view;
 
-pub use check::{Divergence, first_divergence};
 pub use outcome::{Outcome, Records, RunRecord, Verdict, ViolationRecord};
 pub use run::{RunError, RunOptions, run_plan};
 pub use story::story;

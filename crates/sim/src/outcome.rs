@@ -35,6 +35,9 @@ pub struct Records {
     pub duplicated: u64,
     /// Acknowledged, but not in the log at the end.
     pub lost: u64,
+    /// Stored behind a record of the same producer and key that was sent later.
+    #[serde(default)]
+    pub out_of_order: u64,
 }
 
 /// One violation.

@@ -42,7 +42,10 @@ pub(crate) fn conclude(plan: &Plan, options: &RunOptions, raw: Raw) -> Outcome {
         again: options.again.clone(),
     };
     let closing = closing(&record, &summary);
-    let digest = raw.judged.digest.finish(closing, &raw.judged.state);
+    let mut digest = raw.judged.digest.finish(closing, &raw.judged.state);
+    if let Some(variant) = &options.variant {
+        digest.title = digest.title.replacen(&plan.name, &format!("{}/{variant}", plan.name), 1);
+    }
     Outcome { tables: tables(&record, &summary), record, digest, events: raw.events }
 }
 
@@ -55,6 +58,7 @@ fn records(counts: &RecordCounts) -> Records {
         delivered: counts.delivered,
         duplicated: counts.duplicated,
         lost: counts.lost,
+        out_of_order: counts.out_of_order,
     }
 }
 

@@ -8,6 +8,7 @@ mod cluster;
 mod describe;
 mod difference;
 mod digest;
+mod divergence;
 mod key_frames;
 mod replica;
 
@@ -19,5 +20,6 @@ pub use cluster::{
 pub use describe::describe;
 pub use difference::{Change, difference};
 pub use digest::{Chapter, Digest, DigestBuilder, Line};
+pub use divergence::{Divergence, Side, StoryDivergence, divergence, story_divergence};
 pub use key_frames::KeyFrames;
 pub use replica::{BatchState, ReplicaRole, ReplicaState};

@@ -32,12 +32,12 @@ impl Bench {
     pub fn read(flaw: &'static Flaw, folder: &Path) -> Result<Bench, Failure> {
         let path = folder.join("flaws").join(format!("{}.toml", flaw.name));
         let with = |without_flaws| {
-            let options = Options { set: Vec::new(), without_flaws };
+            let options = Options { without_flaws, ..Options::default() };
             let text = input::text(&path)?;
             Ok::<_, Failure>(Scenario::parse_with(&path.display().to_string(), &text, &options)?)
         };
         let directed = if path.exists() { Some([with(false)?, with(true)?]) } else { None };
-        let options = Options { set: vec![format!("cluster.flaws=[\"{}\"]", flaw.name)], without_flaws: false };
+        let options = Options { set: vec![format!("cluster.flaws=[\"{}\"]", flaw.name)], ..Options::default() };
         let mut chaos = Vec::new();
         for path in files(&folder.join("chaos"))? {
             let scenario = Scenario::parse_with(&path.display().to_string(), &input::text(&path)?, &options)?;

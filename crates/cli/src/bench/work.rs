@@ -155,14 +155,14 @@ impl Hand<'_> {
     /// Runs a plan, unless that was done before.
     fn run(&mut self, plan: &Plan) -> Result<Run, Failure> {
         let text = plan.to_toml();
-        let key = Line::key(&text);
+        let key = Line::key(&text, None);
         if let Some(run) = self.known.lock().expect("no thread panics while it holds this").runs.get(&key) {
             return Ok(run.clone());
         }
         let job = Job { plan: text, trace: Mode::None, trace_file: None, variant: None, again: String::new() };
         let record = match self.worker.attempt(&job, self.how.limit) {
             Ok(report) => report.record,
-            Err(how) => broken(&plan.name, plan.seed, plan.schedule_seed, "", &how),
+            Err(how) => broken(plan, &job, &how),
         };
         let run = Run::of(key.clone(), &record);
         let mut known = self.known.lock().expect("no thread panics while it holds this");
@@ -219,7 +219,7 @@ fn shrink(scores: &mut [Score], how: &How<'_>) -> Result<(), Failure> {
     for score in scores {
         let Some(found) = score.first() else { continue };
         let wanted = found.catch.signature.clone();
-        let key = Line::key(&format!("{}{wanted}{}", found.plan.to_toml(), how.shrink));
+        let key = Line::key(&format!("{}{wanted}{}", found.plan.to_toml(), how.shrink), None);
         if let Some(shrunk) = old.get(&key) {
             score.shrunk = Some(shrunk.clone());
             continue;

@@ -5,7 +5,8 @@ use std::io::Write;
 use scenario::Plan;
 use trace::Mode;
 
-use super::replay::{Scratch, tell_divergence};
+use super::diff::{self, Named};
+use super::replay::Scratch;
 use super::run::{LIMIT, progress};
 use crate::Status;
 use crate::arguments::Check;
@@ -21,8 +22,12 @@ pub fn check(arguments: &Check) -> Result<Status, Failure> {
     let mut out = std::io::stdout().lock();
     let mut status = Status::Good;
     let mut equal = 0_u64;
-    for seed in arguments.seeds.clone() {
-        let plan = input::plan(&arguments.scenario, &arguments.changes, Some(seed), None)?;
+    let variants = input::variants(&arguments.scenario, &arguments.changes, None)?;
+    let cases = arguments.seeds.clone().flat_map(|seed| variants.iter().map(move |variant| (seed, variant)));
+    let mut total = 0_u64;
+    for (seed, scenario) in cases {
+        total += 1;
+        let plan = scenario.resolve(seed, None)?;
         let job = |trace| Job {
             plan: plan.to_toml(),
             trace,
@@ -30,7 +35,8 @@ pub fn check(arguments: &Check) -> Result<Status, Failure> {
             variant: None,
             again: format!("odradek check {} --seeds {seed}..{}", arguments.scenario.display(), seed + 1),
         };
-        let bar = progress(&format!("checking {}, seed {seed}", plan.name));
+        let name = scenario.variant().map(|variant| format!("{variant}, ")).unwrap_or_default();
+        let bar = progress(&format!("checking {}, {name}seed {seed}", plan.name));
         // Two cores, two processes: both run at once.
         let (left, right) = std::thread::scope(|scope| {
             let left = scope.spawn(|| traced.run(&job(Mode::Full), LIMIT));
@@ -41,14 +47,15 @@ pub fn check(arguments: &Check) -> Result<Status, Failure> {
         let (left, right) = (left?.record, right?.record);
         if left.fingerprint == right.fingerprint && left.verdict == right.verdict {
             equal += 1;
-            writeln!(out, "seed {seed}: {} (verdict {:?})", left.fingerprint, left.verdict)?;
+            writeln!(out, "{name}seed {seed}: {} (verdict {:?})", left.fingerprint, left.verdict)?;
             continue;
         }
         status = Status::Failed;
-        writeln!(out, "seed {seed}: NOT DETERMINISTIC: {} and {}", left.fingerprint, right.fingerprint)?;
+        writeln!(out, "{name}seed {seed}: NOT DETERMINISTIC: {} and {}", left.fingerprint, right.fingerprint)?;
         explain(&mut out, &plan)?;
     }
-    writeln!(out, "{equal} of {} seeds have one fingerprint", arguments.seeds.end - arguments.seeds.start)?;
+    let what = if variants.len() > 1 { "runs" } else { "seeds" };
+    writeln!(out, "{equal} of {total} {what} have one fingerprint")?;
     Ok(status)
 }
 
@@ -68,5 +75,6 @@ fn explain(out: &mut impl Write, plan: &Plan) -> Result<(), Failure> {
         Worker::start()?.run(&job, LIMIT)?;
         traces.push(input::trace(&file)?.1);
     }
-    tell_divergence(out, &traces[0], &traces[1])
+    let (left, right) = (Named { name: "first", events: &traces[0] }, Named { name: "second", events: &traces[1] });
+    diff::tell(out, &left, &right)
 }

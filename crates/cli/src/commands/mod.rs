@@ -2,6 +2,8 @@
 
 pub mod bench;
 pub mod check;
+pub mod completions;
+pub mod diff;
 pub mod explain;
 pub mod export;
 pub mod flaws;
@@ -17,6 +19,10 @@ pub mod shrink;
 pub mod sweep;
 pub mod view;
 
+use std::path::Path;
+
+use crate::arguments::Changes;
+
 /// How a person on this terminal calls this program, so that printed commands work as printed.
 pub fn program() -> String {
     if std::env::var_os("CARGO").is_some() {
@@ -24,6 +30,24 @@ pub fn program() -> String {
         return format!("cargo run{release} --");
     }
     std::env::args().next().unwrap_or_else(|| "odradek".into())
+}
+
+/// The words after the program's name that run this scenario under this seed.
+pub fn again(path: &Path, changes: &Changes, variant: Option<&str>, seed: u64, schedule_seed: Option<u64>) -> String {
+    let mut words = vec!["run".to_owned(), quoted(&path.display().to_string()), "--seed".into(), seed.to_string()];
+    if let Some(variant) = variant {
+        words.extend(["--variant".into(), quoted(variant)]);
+    }
+    if let Some(schedule_seed) = schedule_seed {
+        words.extend(["--schedule-seed".into(), schedule_seed.to_string()]);
+    }
+    for set in &changes.set {
+        words.extend(["--set".into(), quoted(set)]);
+    }
+    if changes.without_flaws {
+        words.push("--without-flaws".into());
+    }
+    words.join(" ")
 }
 
 /// An argument as a shell takes it.

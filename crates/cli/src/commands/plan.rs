@@ -11,15 +11,27 @@ use crate::input;
 
 /// Prints what would happen when.
 pub fn plan(arguments: &Plan) -> Result<Status, Failure> {
-    let plan = input::plan(&arguments.scenario, &arguments.changes, arguments.seed, None)?;
+    let scenario = input::scenario(&arguments.scenario, &arguments.changes, arguments.variant.as_deref())?;
+    let plan = input::resolve(&scenario, arguments.seed, None)?;
+    input::warn([&plan]);
     let mut out = std::io::stdout().lock();
     if arguments.toml {
         out.write_all(plan.to_toml().as_bytes())?;
         return Ok(Status::Good);
     }
-    writeln!(out, "{}, seed {} (schedule seed {})", plan.name, plan.seed, plan.schedule_seed)?;
+    let variant = scenario.variant().map(|variant| format!("/{variant}")).unwrap_or_default();
+    writeln!(out, "{}{variant}, seed {} (schedule seed {})", plan.name, plan.seed, plan.schedule_seed)?;
     writeln!(out, "{}", plan.intent)?;
     writeln!(out)?;
+    for variant in &scenario.variants {
+        let chosen = if scenario.variant() == Some(&variant.name) { "  <- this one" } else { "" };
+        let set: Vec<String> = variant.set.iter().map(|(path, value)| format!("{path} = {value}")).collect();
+        let set = if set.is_empty() { "as it stands".to_owned() } else { set.join(", ") };
+        writeln!(out, "variant   {}: {set}{chosen}", variant.name)?;
+    }
+    if !scenario.variants.is_empty() && scenario.variant().is_none() {
+        writeln!(out, "          Below stands what they have in common; --variant V shows one of them.")?;
+    }
     writeln!(out, "nodes     {}", plan.nodes().join(" "))?;
     for topic in &plan.topics {
         let min = topic.effective_config(&plan.cluster).integer("min.insync.replicas");

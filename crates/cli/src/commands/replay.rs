@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::path::Path;
 
-use sim::{RunRecord, Verdict, first_divergence};
-use state::Causes;
+use sim::{RunRecord, Verdict};
 
+use super::diff::{self, Named};
 use super::run::{LIMIT, progress};
 use crate::Status;
 use crate::arguments::{Changes, Replay};
@@ -20,22 +20,22 @@ pub fn replay(arguments: &Replay) -> Result<Status, Failure> {
     let directory = what.is_dir().then_some(what);
     let path = directory.map_or_else(|| what.to_owned(), |directory| directory.join(PLAN));
     let plan = input::plan(&path, &Changes::default(), None, None)?;
+    let recorded = match directory {
+        Some(directory) => directory::record(directory)?,
+        None => None,
+    };
     let scratch = Scratch::new()?;
     let job = Job {
         plan: plan.to_toml(),
         trace: trace::Mode::Full,
         trace_file: Some(scratch.0.join(TRACE)),
-        variant: None,
+        variant: recorded.as_ref().and_then(|record| record.variant.clone()),
         again: format!("odradek replay {}", what.display()),
     };
     let progress = progress(&format!("replaying {}, seed {}", plan.name, plan.seed));
     let report = Worker::start()?.run(&job, LIMIT);
     progress.finish_and_clear();
     let report = report?;
-    let recorded = match directory {
-        Some(directory) => directory::record(directory)?,
-        None => None,
-    };
     let mut out = std::io::stdout().lock();
     let Some(recorded) = recorded else {
         writeln!(out, "{}\n{}", report.story.trim_end(), report.record.reason)?;
@@ -71,7 +71,8 @@ fn compare(
                 writeln!(out, "recorded by another build: commit {}, this is {COMMIT}", header.commit)?;
             }
             let (_, new) = input::trace(new_trace)?;
-            tell_divergence(out, &old, &new)?;
+            let (old, new) = (Named { name: "recorded", events: &old }, Named { name: "now", events: &new });
+            diff::tell(out, &old, &new)?;
         }
     }
     Ok(if same_verdict { Status::Good } else { Status::Failed })
@@ -82,26 +83,6 @@ fn signatures(record: &RunRecord) -> Vec<&str> {
     signatures.sort_unstable();
     signatures.dedup();
     signatures
-}
-
-/// Prints the first divergent event of two streams with both causal pasts.
-pub fn tell_divergence(out: &mut impl Write, left: &[trace::Event], right: &[trace::Event]) -> Result<(), Failure> {
-    let Some(found) = first_divergence(left.iter().cloned(), right.iter().cloned()) else {
-        writeln!(out, "the event streams are equal: the difference lies in the disks or the scheduler's state")?;
-        return Ok(());
-    };
-    for (side, events, event) in [("first", left, &found.left), ("second", right, &found.right)] {
-        match event {
-            None => writeln!(out, "the {side} run ended here")?,
-            Some(event) => {
-                writeln!(out, "the {side} run went on with, and because of:")?;
-                for link in Causes::new(events).why(event.id).iter().take(12) {
-                    writeln!(out, "   {}", super::show::line(link))?;
-                }
-            }
-        }
-    }
-    Ok(())
 }
 
 /// A folder for files that nobody keeps.

@@ -8,52 +8,124 @@ use indicatif::{ProgressBar, ProgressStyle};
 use scenario::Plan;
 use sim::{RunRecord, Verdict};
 
-use super::{program, quoted};
+use super::{again, program, quoted};
 use crate::Status;
 use crate::arguments::{Run, TraceMode};
-use crate::directory::{DIGEST, Draft, PLAN, TRACE, VERDICT};
+use crate::directory::{self, DIGEST, Draft, PLAN, TRACE, VERDICT};
 use crate::failure::Failure;
 use crate::input;
+use crate::table;
 use crate::worker::{Job, Report, Worker};
 
 /// A run that takes longer than this hangs.
 pub const LIMIT: Duration = Duration::from_secs(900);
 
-/// Runs every scenario named.
+/// Runs every scenario named, and every variant of it.
 pub fn run(arguments: &Run) -> Result<Status, Failure> {
     if arguments.out.is_some() && arguments.scenarios.len() > 1 {
         return Err(Failure::input("error: --out names the folder of one run, but several scenarios are given"));
     }
-    if let Some(variant) = &arguments.variant {
-        return Err(Failure::input(format!(
-            "error: --variant {variant}: variants are not supported yet; use --set PATH=VALUE to change settings"
-        )));
-    }
     // All input is checked before anything runs.
-    let plan = |path: &PathBuf| input::plan(path, &arguments.changes, arguments.seed, arguments.schedule_seed);
-    let plans = arguments.scenarios.iter().map(plan).collect::<Result<Vec<_>, _>>()?;
+    let mut cases: Vec<(&PathBuf, Vec<Case>)> = Vec::new();
+    for path in &arguments.scenarios {
+        let mut variants = Vec::new();
+        for scenario in input::variants(path, &arguments.changes, arguments.variant.as_deref())? {
+            let plan = input::resolve(&scenario, arguments.seed, arguments.schedule_seed)?;
+            variants.push(Case { plan, variant: scenario.variant().map(str::to_owned) });
+        }
+        cases.push((path, variants));
+    }
+    input::warn(cases.iter().flat_map(|(_, variants)| variants.iter().map(|case| &case.plan)));
     let mut worst = Status::Good;
-    for (path, plan) in arguments.scenarios.iter().zip(&plans) {
-        worst = worst.max(run_one(arguments, path, plan)?);
+    for (path, variants) in &cases {
+        worst = worst.max(match variants.as_slice() {
+            [case] => run_alone(arguments, path, case)?,
+            variants => side_by_side(arguments, path, variants)?,
+        });
     }
     Ok(worst)
 }
 
-fn run_one(arguments: &Run, path: &Path, plan: &Plan) -> Result<Status, Failure> {
+/// What is run: a plan, and the variant that it comes from.
+struct Case {
+    plan: Plan,
+    variant: Option<String>,
+}
+
+/// What came of it, and where it lies.
+struct Done {
+    report: Report,
+    again: String,
+    place: PathBuf,
+}
+
+impl Done {
+    fn status(&self) -> Status {
+        match self.report.record.verdict {
+            Verdict::Pass => Status::Good,
+            Verdict::Fail => Status::Failed,
+            Verdict::Error => Status::Broken,
+        }
+    }
+}
+
+fn run_alone(arguments: &Run, path: &Path, case: &Case) -> Result<Status, Failure> {
     let place = match &arguments.out {
         Some(out) => out.clone(),
-        None => Path::new("runs").join(&plan.name).join(plan.seed.to_string()),
+        None => directory::place(Path::new("runs"), &case.plan.name, case.variant.as_deref(), case.plan.seed),
     };
+    let done = perform(arguments, path, case, place)?;
+    if !arguments.json {
+        let traced = arguments.trace != TraceMode::None;
+        let text = for_people(&done.report, &done.again, &done.place, traced);
+        std::io::stdout().lock().write_all(text.as_bytes())?;
+    }
+    Ok(done.status())
+}
+
+/// All variants of a scenario under one seed, as one table.
+fn side_by_side(arguments: &Run, path: &Path, variants: &[Case]) -> Result<Status, Failure> {
+    let mut done = Vec::new();
+    for case in variants {
+        let variant = case.variant.as_deref();
+        let place = match (&arguments.out, variant) {
+            (Some(out), Some(variant)) => out.join(variant),
+            _ => directory::place(Path::new("runs"), &case.plan.name, variant, case.plan.seed),
+        };
+        done.push(perform(arguments, path, case, place)?);
+    }
+    let first = &variants[0].plan;
+    if !arguments.json {
+        let records: Vec<&RunRecord> = done.iter().map(|done| &done.report.record).collect();
+        let mut text = format!("{}, seed {}: {}\n\n", first.name, first.seed, first.intent);
+        text += &table::one_seed(&table::rows(&records), &program());
+        text.push('\n');
+        for it in &done {
+            let variant = it.report.record.variant.as_deref().unwrap_or_default();
+            text += &format!("{variant}: {}\n", it.report.record.reason);
+        }
+        let file = quoted(&path.display().to_string());
+        text += &format!("\nOne seed shows what can happen, not what cannot. More of them:\n");
+        text += &format!("{} sweep {file} --seeds 0..50\n", program());
+        std::io::stdout().lock().write_all(text.as_bytes())?;
+    }
+    Ok(done.iter().map(Done::status).max().unwrap_or(Status::Good))
+}
+
+/// Runs, and writes the run directory.
+fn perform(arguments: &Run, path: &Path, case: &Case, place: PathBuf) -> Result<Done, Failure> {
+    let Case { plan, variant } = case;
     let draft = Draft::begin(&place)?;
-    let again = again(arguments, path, plan);
+    let again = again(path, &arguments.changes, variant.as_deref(), plan.seed, arguments.schedule_seed);
     let job = Job {
         plan: plan.to_toml(),
         trace: arguments.trace.into(),
         trace_file: (arguments.trace != TraceMode::None).then(|| draft.trace()),
-        variant: None,
+        variant: variant.clone(),
         again: format!("odradek {again}"),
     };
-    let progress = progress(&format!("running {}, seed {}", plan.name, plan.seed));
+    let name = variant.as_ref().map_or(plan.name.clone(), |variant| format!("{}/{variant}", plan.name));
+    let progress = progress(&format!("running {name}, seed {}", plan.seed));
     let report = Worker::start()?.run(&job, LIMIT);
     progress.finish_and_clear();
     let report = report?;
@@ -63,33 +135,10 @@ fn run_one(arguments: &Run, path: &Path, plan: &Plan) -> Result<Status, Failure>
     record.push('\n');
     draft.write(VERDICT, &record)?;
     draft.commit()?;
-    let mut out = std::io::stdout().lock();
     if arguments.json {
-        out.write_all(record.as_bytes())?;
-    } else {
-        let traced = arguments.trace != TraceMode::None;
-        out.write_all(for_people(&report, &again, &place, traced).as_bytes())?;
+        std::io::stdout().lock().write_all(record.as_bytes())?;
     }
-    Ok(match report.record.verdict {
-        Verdict::Pass => Status::Good,
-        Verdict::Fail => Status::Failed,
-        Verdict::Error => Status::Broken,
-    })
-}
-
-/// The words after the program's name that repeat this run.
-fn again(arguments: &Run, path: &Path, plan: &Plan) -> String {
-    let mut words = vec!["run".to_owned(), quoted(&path.display().to_string()), "--seed".into(), plan.seed.to_string()];
-    if let Some(schedule_seed) = arguments.schedule_seed {
-        words.extend(["--schedule-seed".into(), schedule_seed.to_string()]);
-    }
-    for set in &arguments.changes.set {
-        words.extend(["--set".into(), quoted(set)]);
-    }
-    if arguments.changes.without_flaws {
-        words.push("--without-flaws".into());
-    }
-    words.join(" ")
+    Ok(Done { report, again, place })
 }
 
 /// A spinner on a terminal, one plain line elsewhere.

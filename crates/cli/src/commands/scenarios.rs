@@ -23,7 +23,7 @@ pub fn scenarios() -> Result<Status, Failure> {
     let mut out = std::io::stdout().lock();
     let mut status = Status::Good;
     for file in files {
-        match input::scenario(&file, &Changes::default()) {
+        match input::scenario(&file, &Changes::default(), None) {
             Ok(scenario) => writeln!(out, "{:<56} {}", file.display().to_string(), scenario.intent())?,
             Err(error) => {
                 eprintln!("{error}");

@@ -3,37 +3,42 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use scenario::Scenario;
 
-use super::{program, quoted};
+use super::{again, program};
 use crate::Status;
-use crate::arguments::{Changes, Merge, Sweep};
+use crate::arguments::{Merge, Sweep};
 use crate::failure::Failure;
 use crate::input;
 use crate::sweep::line::{RESULTS, Results};
 use crate::sweep::pool::{Item, Work, work};
-use crate::sweep::{Line, Summary, junit};
+use crate::sweep::{Line, Summary, junit, ledger, markdown};
 
 /// Sweeps.
 pub fn sweep(arguments: &Sweep) -> Result<Status, Failure> {
     // All input is checked before anything runs.
+    ledger::read(&arguments.ledger)?;
     let mut scenarios: Vec<(&PathBuf, Scenario)> = Vec::new();
     for path in &arguments.scenarios {
-        let scenario = input::scenario(path, &arguments.changes)?;
-        if scenario.is_plan() {
-            let message = format!("error: {} is a plan: it has one seed; use `odradek replay`", path.display());
-            return Err(Failure::input(message));
+        for scenario in input::variants(path, &arguments.changes, None)? {
+            if scenario.is_plan() {
+                let message = format!("error: {} is a plan: it has one seed; use `odradek replay`", path.display());
+                return Err(Failure::input(message));
+            }
+            scenarios.push((path, scenario));
         }
-        scenarios.push((path, scenario));
     }
     let all: Vec<Item<'_>> = arguments
         .seeds
         .clone()
         .flat_map(|seed| scenarios.iter().map(move |(path, scenario)| (path, scenario, seed)))
-        .map(|(path, scenario, seed)| Item { file: path, scenario, seed, again: again(path, seed, &arguments.changes) })
+        .map(|(path, scenario, seed)| {
+            let again = format!("odradek {}", again(path, &arguments.changes, scenario.variant(), seed, None));
+            Item { file: path, scenario, seed, again }
+        })
         .collect();
     let total = all.len() as u64;
     let items: Vec<Item<'_>> = match arguments.shard {
@@ -60,13 +65,16 @@ pub fn sweep(arguments: &Sweep) -> Result<Status, Failure> {
     let mut failed = 0;
     let keys = keys(&items)?;
     work(&items, &how, &|key| old.contains_key(key), &mut |done| {
-        if let Some(line) = done {
+        if let Some(mut line) = done {
             results.keep(&line)?;
             if arguments.json {
                 serde_json::to_writer(&mut stdout, &line.record).map_err(std::io::Error::from)?;
                 stdout.write_all(b"\n")?;
             }
             failed += u64::from(line.signature().is_some());
+            // What no summary asks for is on the disk: ten thousand runs need not be in memory.
+            line.record.oracles = Vec::new();
+            line.record.vacuous = Vec::new();
             finished.push(line);
         }
         progress.step(failed);
@@ -74,66 +82,75 @@ pub fn sweep(arguments: &Sweep) -> Result<Status, Failure> {
     })?;
     progress.finish();
     finished.extend(old.into_values().filter(|line| keys.contains(&line.key)));
-    conclude(
-        &mut stdout,
-        &finished,
-        items.len() as u64,
-        arguments.shard.is_some(),
-        arguments.json,
-        arguments.junit.as_deref(),
-    )
+    let report = Report {
+        total: items.len() as u64,
+        shard: arguments.shard.is_some(),
+        json: arguments.json,
+        junit: arguments.junit.as_deref(),
+        ledger: &arguments.ledger,
+    };
+    report.conclude(&mut stdout, &finished)
 }
 
 fn keys(items: &[Item<'_>]) -> Result<BTreeSet<String>, Failure> {
-    items.iter().map(|item| Ok(Line::key(&item.scenario.resolve(item.seed, None)?.to_toml()))).collect()
+    items
+        .iter()
+        .map(|item| Ok(Line::key(&item.scenario.resolve(item.seed, None)?.to_toml(), item.scenario.variant())))
+        .collect()
 }
 
 /// Merges the results of several sweeps or shards.
 pub fn merge(arguments: &Merge) -> Result<Status, Failure> {
+    ledger::read(&arguments.ledger)?;
     let mut lines = Vec::new();
     for path in &arguments.results {
         let file = if path.is_dir() { path.join(RESULTS) } else { path.clone() };
         lines.extend(crate::lines::read::<Line>(&file)?);
     }
     let total = lines.iter().map(|line| line.total).max().unwrap_or(0);
-    conclude(&mut std::io::stdout().lock(), &lines, total, false, arguments.json, arguments.junit.as_deref())
+    let report = Report {
+        total,
+        shard: false,
+        json: arguments.json,
+        junit: arguments.junit.as_deref(),
+        ledger: &arguments.ledger,
+    };
+    report.conclude(&mut std::io::stdout().lock(), &lines)
 }
 
-fn conclude(
-    stdout: &mut impl Write,
-    lines: &[Line],
+/// How to report what a sweep came to.
+struct Report<'a> {
     total: u64,
     shard: bool,
     json: bool,
-    junit: Option<&Path>,
-) -> Result<Status, Failure> {
-    let mut summary = Summary::of(lines, total);
-    if shard {
-        // A shard cannot tell whether another one reached a mark; `merge` can.
-        summary.unreached_marks.clear();
-    }
-    if let Some(path) = junit {
-        junit::write(path, lines, if shard { u64::MAX } else { total })?;
-    }
-    if json {
-        serde_json::to_writer(&mut *stdout, &summary).map_err(std::io::Error::from)?;
-        stdout.write_all(b"\n")?;
-    } else {
-        stdout.write_all(summary.text(&program()).as_bytes())?;
-    }
-    Ok(summary.status())
+    junit: Option<&'a Path>,
+    ledger: &'a Path,
 }
 
-fn again(path: &Path, seed: u64, changes: &Changes) -> String {
-    let mut words =
-        vec!["odradek run".to_owned(), quoted(&path.display().to_string()), "--seed".into(), seed.to_string()];
-    for set in &changes.set {
-        words.extend(["--set".into(), quoted(set)]);
+impl Report<'_> {
+    fn conclude(&self, stdout: &mut impl Write, lines: &[Line]) -> Result<Status, Failure> {
+        let mut summary = Summary::of(lines, self.total);
+        if self.shard {
+            // A shard cannot tell whether another one reached a mark; `merge` can.
+            summary.unreached_marks.clear();
+        }
+        // What was found must be told even where the ledger cannot be written.
+        let known = ledger::update(self.ledger, lines, SystemTime::now()).unwrap_or_else(|failure| {
+            eprintln!("{failure}\nwarning: the ledger was not updated");
+            ledger::Known::new()
+        });
+        if let Some(path) = self.junit {
+            junit::write(path, lines, if self.shard { u64::MAX } else { self.total })?;
+        }
+        markdown::append(&summary, &known);
+        if self.json {
+            serde_json::to_writer(&mut *stdout, &summary).map_err(std::io::Error::from)?;
+            stdout.write_all(b"\n")?;
+        } else {
+            stdout.write_all(summary.text(&program(), &known).as_bytes())?;
+        }
+        Ok(summary.status())
     }
-    if changes.without_flaws {
-        words.push("--without-flaws".into());
-    }
-    words.join(" ")
 }
 
 /// A bar on a terminal, a plain line now and then elsewhere.
@@ -168,7 +185,7 @@ impl Progress {
             let (done, total) = (self.done.get(), self.total);
             let rate = done as f64 / self.began.elapsed().as_secs_f64().max(1e-9);
             let left = (total.saturating_sub(done)) as f64 / rate.max(1e-9);
-            eprintln!("{done} of {total} seeds, {failed} failed, {rate:.1}/s, {left:.0} s left");
+            eprintln!("{done} of {total} runs, {failed} failed, {rate:.1}/s, {left:.0} s left");
         }
     }
 

@@ -1,4 +1,8 @@
-//! JUnit XML: a suite for each scenario, a case for each distinct failure, so that a page of CI names each once.
+//! JUnit XML: a suite for each scenario (or variant), a case for each distinct failure, so that a page of CI names each once.
+//!
+//! GitLab and Jenkins compare cases by their names from run to run, so names hold no counts and no seeds. GitLab shows the
+//! body of a failure and not its message, Jenkins and most GitHub actions show both: so the body says it all. Every case
+//! has a time, which all of them add up.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,22 +15,21 @@ use crate::failure::Failure;
 
 /// Writes the report of a sweep.
 pub fn write(path: &Path, lines: &[Line], total: u64) -> Result<(), Failure> {
-    let scenarios: BTreeSet<&str> = lines.iter().map(|line| line.record.scenario.as_str()).collect();
+    let names: BTreeSet<String> = lines.iter().map(Line::name).collect();
     let mut report = Report::new("odradek sweep");
-    for scenario in scenarios {
-        let own: Vec<Line> = lines.iter().filter(|line| line.record.scenario == scenario).cloned().collect();
-        report.add_test_suite(suite(scenario, &own));
+    for name in names {
+        let own: Vec<Line> = lines.iter().filter(|line| line.name() == name).cloned().collect();
+        report.add_test_suite(suite(&name, &own));
     }
     let whole = Summary::of(lines, total);
     let mut suite = TestSuite::new("the sweep");
+    suite.set_time(Duration::ZERO);
     let check = |name: &str, wrong: &[String]| {
         let mut case = TestCase::new(name, TestCaseStatus::success());
-        case.set_classname("sweep");
         if !wrong.is_empty() {
-            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-            status.set_message(wrong.join("; "));
-            case.status = status;
+            case.status = not_good(NonSuccessKind::Failure, &wrong.join("; "), name, &wrong.join("\n"));
         }
+        case.set_classname("the sweep").set_time(Duration::ZERO);
         case
     };
     suite.add_test_case(check("the same seed gives the same run", &whole.mismatches));
@@ -37,29 +40,37 @@ pub fn write(path: &Path, lines: &[Line], total: u64) -> Result<(), Failure> {
     std::fs::write(path, xml).map_err(|error| Failure::file(path, "write", &error))
 }
 
-fn suite(scenario: &str, lines: &[Line]) -> TestSuite {
+fn not_good(kind: NonSuccessKind, message: &str, kind_of: &str, body: &str) -> TestCaseStatus {
+    let mut status = TestCaseStatus::non_success(kind);
+    status.set_message(message).set_type(kind_of).set_description(body);
+    status
+}
+
+fn suite(name: &str, lines: &[Line]) -> TestSuite {
     let summary = Summary::of(lines, lines.len() as u64);
-    let mut suite = TestSuite::new(scenario);
+    let mut suite = TestSuite::new(name);
     suite.set_time(Duration::from_secs_f64(summary.core_seconds.max(0.0)));
-    let mut passed =
-        TestCase::new(format!("{} of {} seeds pass", summary.passed, summary.runs), TestCaseStatus::success());
-    passed.set_classname(scenario);
-    passed.set_time(Duration::from_secs_f64(summary.core_seconds.max(0.0)));
+    let seconds = |which: &dyn Fn(&Line) -> bool| {
+        let seconds: f64 = lines.iter().filter(|line| which(line)).map(|line| line.record.wall_seconds).sum();
+        Duration::from_secs_f64(seconds.max(0.0))
+    };
+    let mut passed = TestCase::new("seeds that pass", TestCaseStatus::success());
+    passed.set_classname(name).set_time(seconds(&|line| line.signature().is_none()));
+    passed.set_system_out(format!("{} of {} seeds pass", summary.passed, summary.runs));
     suite.add_test_case(passed);
     for failure in &summary.signatures {
         let kind = match failure.signature.starts_with("broken/") {
             true => NonSuccessKind::Error,
             false => NonSuccessKind::Failure,
         };
-        let mut status = TestCaseStatus::non_success(kind);
-        status.set_message(failure.summary.clone());
-        status.set_type(failure.signature.clone());
-        status.set_description(format!(
-            "{} seeds; first {}, fastest {}\nagain: odradek {}",
-            failure.count, failure.first_seed, failure.fastest_seed, failure.again
-        ));
+        let body = format!(
+            "{}\n{} of {} seeds; first {}, fastest {}\nagain: odradek {}",
+            failure.summary, failure.count, summary.runs, failure.first_seed, failure.fastest_seed, failure.again
+        );
+        let status = not_good(kind, &failure.summary, &failure.signature, &body);
         let mut case = TestCase::new(failure.signature.clone(), status);
-        case.set_classname(scenario);
+        case.set_classname(name);
+        case.set_time(seconds(&|line| line.signature().as_ref() == Some(&failure.signature)));
         suite.add_test_case(case);
     }
     suite

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use scenario::Plan;
 use serde::{Deserialize, Serialize};
 use sim::{Records, RunRecord, Verdict, ViolationRecord};
 
 use crate::lines::Lines;
-use crate::worker::{Broken, COMMIT};
+use crate::worker::{Broken, COMMIT, Job};
 
 /// The file of a sweep's results.
 pub const RESULTS: &str = "results.jsonl";
@@ -16,6 +17,9 @@ pub const RESULTS: &str = "results.jsonl";
 pub struct Line {
     /// Names what was run: a hash of the plan and the build. Equal keys are the same run.
     pub key: String,
+    /// The commit of the program that ran it.
+    #[serde(default)]
+    pub commit: String,
     /// The scenario's file.
     pub file: String,
     /// The marks that the scenario wants to see over a sweep.
@@ -30,12 +34,18 @@ pub struct Line {
 
 impl Line {
     /// The run's key.
-    pub fn key(plan: &str) -> String {
+    pub fn key(plan: &str, variant: Option<&str>) -> String {
         let hash = |start: u64| {
-            let bytes = plan.bytes().chain(COMMIT.bytes());
+            let bytes = plan.bytes().chain(COMMIT.bytes()).chain(variant.unwrap_or_default().bytes());
             bytes.fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
         };
         format!("{:016x}{:016x}", hash(0xcbf2_9ce4_8422_2325), hash(0x84222325cbf29ce4))
+    }
+
+    /// What was run, as people call it: `SCENARIO`, or `SCENARIO/VARIANT`.
+    pub fn name(&self) -> String {
+        let scenario = &self.record.scenario;
+        self.record.variant.as_ref().map_or(scenario.clone(), |variant| format!("{scenario}/{variant}"))
     }
 
     /// The signature under which a failure is filed; `None` if the run passed.
@@ -59,7 +69,7 @@ pub fn signature(record: &RunRecord) -> Option<String> {
 }
 
 /// The record of a run that gave none.
-pub fn broken(scenario: &str, seed: u64, schedule_seed: u64, again: &str, how: &Broken) -> RunRecord {
+pub fn broken(plan: &Plan, job: &Job, how: &Broken) -> RunRecord {
     let violation = ViolationRecord {
         oracle: "broken".into(),
         expected: false,
@@ -71,10 +81,10 @@ pub fn broken(scenario: &str, seed: u64, schedule_seed: u64, again: &str, how: &
     RunRecord {
         kind: "run".into(),
         schema: 1,
-        scenario: scenario.into(),
-        variant: None,
-        seed,
-        schedule_seed,
+        scenario: plan.name.clone(),
+        variant: job.variant.clone(),
+        seed: plan.seed,
+        schedule_seed: plan.schedule_seed,
         verdict: Verdict::Error,
         reason: format!("ERROR: {how}"),
         fingerprint: String::new(),
@@ -88,7 +98,7 @@ pub fn broken(scenario: &str, seed: u64, schedule_seed: u64, again: &str, how: &
         events: 0,
         simulated_seconds: 0.0,
         wall_seconds: how.seconds(),
-        again: again.into(),
+        again: job.again.clone(),
     }
 }
 

@@ -1,7 +1,9 @@
 //! Sweeps: many seeds, each distinct failure named once.
 
 pub mod junit;
+pub mod ledger;
 pub mod line;
+pub mod markdown;
 pub mod pool;
 pub mod summary;
 

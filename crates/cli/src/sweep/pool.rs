@@ -1,6 +1,6 @@
 //! Worker processes at work: each thread holds one process and takes the next item when it is free.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -11,9 +11,9 @@ use sim::Verdict;
 use trace::Mode;
 
 use super::line::{self, Line};
-use crate::directory::{DIGEST, Draft, PLAN, VERDICT};
+use crate::directory::{self, DIGEST, Draft, PLAN, VERDICT};
 use crate::failure::Failure;
-use crate::worker::{Broken, Job, Report, Worker};
+use crate::worker::{Broken, COMMIT, Job, Report, Worker};
 
 /// Every so many seeds one is run twice.
 const RECHECK: u64 = 20;
@@ -100,20 +100,28 @@ fn one_process(
         let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) else { return Ok(()) };
         let plan = item.scenario.resolve(item.seed, None)?;
         let text = plan.to_toml();
-        let key = Line::key(&text);
+        let variant = item.scenario.variant();
+        let key = Line::key(&text, variant);
         if known(&key) {
             if sender.send(Ok(None)).is_err() {
                 return Ok(());
             }
             continue;
         }
-        let job = Job { plan: text, trace: Mode::None, trace_file: None, variant: None, again: item.again.clone() };
+        let job = Job {
+            plan: text,
+            trace: Mode::None,
+            trace_file: None,
+            variant: variant.map(str::to_owned),
+            again: item.again.clone(),
+        };
         let record = match worker.attempt(&job, work.limit) {
             Ok(report) => report.record,
-            Err(how) => line::broken(&plan.name, plan.seed, plan.schedule_seed, &item.again, &how),
+            Err(how) => line::broken(&plan, &job, &how),
         };
         let mut line = Line {
             key,
+            commit: COMMIT.into(),
             file: item.file.display().to_string(),
             sometimes: plan.expect.sometimes.clone(),
             total: work.total,
@@ -144,11 +152,6 @@ fn one_process(
     Ok(())
 }
 
-/// The folder of a failing run.
-pub fn folder(out: &Path, scenario: &str, seed: u64) -> PathBuf {
-    out.join(scenario).join(seed.to_string())
-}
-
 /// Runs a failing seed again with a full trace and keeps its run directory. Gives whether the fingerprint was the same.
 fn keep_failure(
     worker: &mut Worker,
@@ -158,7 +161,8 @@ fn keep_failure(
     traced: bool,
 ) -> Result<Option<bool>, Failure> {
     let record = &line.record;
-    let draft = Draft::begin(&folder(work.out, &record.scenario, record.seed))?;
+    let place = directory::place(work.out, &record.scenario, record.variant.as_deref(), record.seed);
+    let draft = Draft::begin(&place)?;
     draft.write(PLAN, &job.plan)?;
     let json = |record| serde_json::to_string(record).map_err(|error| Failure::broken(error.to_string()));
     let mut same = None;

@@ -7,14 +7,16 @@ use serde::{Deserialize, Serialize};
 use sim::Verdict;
 
 use super::Line;
+use super::ledger::{self, Known};
 use crate::Status;
+use crate::table::{self, Row};
 
 /// A distinct failure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Signature {
     /// Oracle, kind of evidence, place in the protocol.
     pub signature: String,
-    /// The scenario of the fastest run.
+    /// The scenario of the fastest run, `SCENARIO/VARIANT` for a variant.
     pub scenario: String,
     /// How many runs show it.
     pub count: u64,
@@ -50,6 +52,9 @@ pub struct Summary {
     pub errors: u64,
     /// Distinct failures, the most frequent first.
     pub signatures: Vec<Signature>,
+    /// What came of each variant; empty where no scenario has any.
+    #[serde(default)]
+    pub variants: Vec<Row>,
     /// Marks reached, with their counts.
     pub marks: BTreeMap<String, u64>,
     /// Marks that a scenario wants to see and no run reached: `SCENARIO: MARK`.
@@ -71,24 +76,22 @@ impl Summary {
     pub fn of(lines: &[Line], total: u64) -> Summary {
         let mut seen = BTreeSet::new();
         let mut lines: Vec<&Line> = lines.iter().filter(|line| seen.insert(&line.key)).collect();
-        lines.sort_by(|a, b| {
-            (&a.record.scenario, a.record.seed, &a.key).cmp(&(&b.record.scenario, b.record.seed, &b.key))
-        });
+        lines.sort_by_cached_key(|line| (line.name(), line.record.seed, line.key.clone()));
         let count = |verdict| lines.iter().filter(|line| line.record.verdict == verdict).count() as u64;
         let mut marks = BTreeMap::new();
-        let mut wanted: BTreeMap<(&str, &str), bool> = BTreeMap::new();
+        let mut wanted: BTreeMap<(String, &str), bool> = BTreeMap::new();
         for line in &lines {
             for (mark, times) in &line.record.marks {
                 *marks.entry(mark.clone()).or_insert(0) += times;
             }
             for mark in &line.sometimes {
-                *wanted.entry((&line.record.scenario, mark)).or_insert(false) |= line.record.marks.contains_key(mark);
+                *wanted.entry((line.name(), mark)).or_insert(false) |= line.record.marks.contains_key(mark);
             }
         }
         let mismatches: Vec<String> = lines
             .iter()
             .filter(|line| line.same == Some(false))
-            .map(|line| format!("{} seed {}", line.record.scenario, line.record.seed))
+            .map(|line| format!("{} seed {}", line.name(), line.record.seed))
             .collect();
         Summary {
             kind: "summary".into(),
@@ -99,6 +102,7 @@ impl Summary {
             failed: count(Verdict::Fail),
             errors: count(Verdict::Error),
             signatures: signatures(&lines),
+            variants: table::rows(&lines.iter().map(|line| &line.record).collect::<Vec<_>>()),
             marks,
             unreached_marks: wanted
                 .iter()
@@ -128,20 +132,30 @@ impl Summary {
         }
     }
 
-    /// For people.
-    pub fn text(&self, program: &str) -> String {
+    /// The verdict in words.
+    pub fn word(&self) -> &'static str {
+        match self.status() {
+            Status::Good if self.is_complete() => "PASS",
+            Status::Good => "PASS so far",
+            Status::Failed | Status::BadInput => "FAIL",
+            Status::Broken => "ERROR: some runs broke",
+        }
+    }
+
+    /// For people, with what the ledger knows of the failures.
+    pub fn text(&self, program: &str, known: &Known) -> String {
         let mut text = String::new();
         let speed = self.simulated_seconds / self.core_seconds.max(1e-9);
         line(
             &mut text,
             format!(
-                "{} of {} seeds: {} passed, {} failed, {} broke; {:.0} s simulated in {:.0} core-seconds ({speed:.0}x)",
+                "{} of {} runs: {} passed, {} failed, {} broke; {:.0} s simulated in {:.0} core-seconds ({speed:.0}x)",
                 self.runs, self.total, self.passed, self.failed, self.errors, self.simulated_seconds, self.core_seconds
             ),
         );
         line(
             &mut text,
-            format!("{} seeds run twice: {} gave another fingerprint", self.rechecked, self.fingerprint_mismatches),
+            format!("{} ran twice: {} gave another fingerprint", self.rechecked, self.fingerprint_mismatches),
         );
         for seed in &self.mismatches {
             line(&mut text, format!("   NOT DETERMINISTIC: {seed}"));
@@ -149,6 +163,10 @@ impl Summary {
         for mark in &self.unreached_marks {
             let why = if self.is_complete() { "" } else { " (not every seed was run)" };
             line(&mut text, format!("never reached: {mark}{why}"));
+        }
+        if !self.variants.is_empty() {
+            text.push('\n');
+            text += &table::many_seeds(&self.variants, program);
         }
         for failure in &self.signatures {
             line(
@@ -158,18 +176,11 @@ impl Summary {
                     failure.count, failure.signature, failure.first_seed, failure.fastest_seed, failure.fastest_seconds
                 ),
             );
+            line(&mut text, format!("        {}", ledger::age(known, &failure.signature)));
             line(&mut text, format!("        {}: {}", failure.scenario, failure.summary));
             line(&mut text, format!("        again: {program} {}", failure.again));
         }
-        line(
-            &mut text,
-            match self.status() {
-                Status::Good if self.is_complete() => "PASS".into(),
-                Status::Good => "PASS so far".into(),
-                Status::Failed | Status::BadInput => "FAIL".into(),
-                Status::Broken => "ERROR: some runs broke".to_owned(),
-            },
-        );
+        line(&mut text, self.word().into());
         text
     }
 }
@@ -185,7 +196,7 @@ fn signatures(lines: &[&Line]) -> Vec<Signature> {
         let again = record.again.strip_prefix("odradek ").unwrap_or(&record.again).to_owned();
         let entry = found.entry(signature.clone()).or_insert_with(|| Signature {
             signature,
-            scenario: record.scenario.clone(),
+            scenario: line.name(),
             count: 0,
             first_seed: record.seed,
             fastest_seed: record.seed,
@@ -197,7 +208,7 @@ fn signatures(lines: &[&Line]) -> Vec<Signature> {
         entry.first_seed = entry.first_seed.min(record.seed);
         if record.wall_seconds < entry.fastest_seconds {
             (entry.fastest_seed, entry.fastest_seconds, entry.again) = (record.seed, record.wall_seconds, again);
-            (entry.scenario, entry.summary) = (record.scenario.clone(), record.reason.clone());
+            (entry.scenario, entry.summary) = (line.name(), record.reason.clone());
         }
     }
     let mut found: Vec<Signature> = found.into_values().collect();

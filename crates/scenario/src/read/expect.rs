@@ -138,15 +138,19 @@ fn set(reader: &mut Reader, table: &mut Table<'_>) -> BTreeMap<String, String> {
 pub(crate) fn variants(reader: &mut Reader, root: &mut Table<'_>, plan: bool) -> Vec<Variant> {
     let mut variants: Vec<Variant> = Vec::new();
     for mut table in root.tables("variant", &mut reader.report) {
-        match plan {
-            true => reader.report.error(table.span, Problem::new("a plan has no variants")),
-            false => reader.refuse("variant", table.span),
+        if plan {
+            reader.report.error(table.span, Problem::new("a plan has no variants"));
         }
         let given = table.required::<Placed<String>>("name", &mut reader.report);
         let set = set(reader, &mut table);
         table.finish(&mut reader.report);
         let Some(given) = given else { continue };
         reader.report.check(given.span, name(&given.value));
+        if given.value.bytes().all(|byte| byte.is_ascii_digit()) {
+            // Runs lie in runs/SCENARIO/SEED and runs/SCENARIO/VARIANT/SEED.
+            let message = format!("variant `{}` reads like a seed: give it a letter", given.value);
+            reader.report.error(given.span, Problem::new(message));
+        }
         if variants.iter().any(|variant| variant.name == given.value) {
             reader.report.error(given.span, Problem::new(format!("variant `{}` is declared twice", given.value)));
         }

@@ -8,6 +8,7 @@ mod faults;
 
 use std::collections::BTreeMap;
 
+use crate::diagnostic::unknown;
 use crate::document::{self, Entry, Item, Node};
 use crate::names::Names;
 use crate::plan::{Origin, Place, SEED_LIMIT};
@@ -44,7 +45,7 @@ impl Reader {
 pub(crate) fn scenario(file: &str, text: &str, options: &Options) -> Result<Scenario, ScenarioError> {
     let mut report = Report::new(file, text, &options.set);
     let Some(document) = document::parse(0, text, &mut report) else { return Err(report.into_error()) };
-    let (scenario, report) = read(file, document.clone(), options, report);
+    let (scenario, report) = read(file, document.clone(), options, &[], report);
     if !report.is_empty() {
         return Err(report.into_error());
     }
@@ -53,64 +54,109 @@ pub(crate) fn scenario(file: &str, text: &str, options: &Options) -> Result<Scen
     if let Some(chaos) = &scenario.chaos {
         // Both ends of every range must be valid, or some seed would be the first to say so.
         for settings in crate::chaos::extremes(chaos) {
-            scenario.with(settings)?;
+            scenario.with(&settings)?;
         }
     }
-    if options.without_flaws || scenario.draft.control.is_empty() {
-        return Ok(scenario);
+    // Every variant must be valid, and the control run of each, or `--variant` and `--without-flaws` would be the first
+    // to say so.
+    let controls: &[bool] =
+        if options.without_flaws || scenario.draft.control.is_empty() { &[false] } else { &[false, true] };
+    let variants: Vec<Option<String>> = match &options.variant {
+        Some(variant) => vec![Some(variant.clone())],
+        None => std::iter::once(None).chain(scenario.variants.iter().map(|it| Some(it.name.clone()))).collect(),
+    };
+    for variant in variants {
+        for control in controls {
+            let without_flaws = options.without_flaws || *control;
+            let other = Options { without_flaws, variant: variant.clone(), ..options.clone() };
+            let report = read(file, document.clone(), &other, &[], Report::new(file, text, &options.set)).1;
+            if !report.is_empty() {
+                return Err(report.into_error());
+            }
+        }
     }
-    // The control run must be valid too, or `--without-flaws` would be the first to say so.
-    let control = Options { without_flaws: true, ..options.clone() };
-    match read(file, document, &control, Report::new(file, text, &options.set)) {
-        (_, report) if !report.is_empty() => Err(report.into_error()),
-        _ => Ok(scenario),
-    }
+    Ok(scenario)
 }
 
-/// Reads the certain part of a scenario alone.
-pub(crate) fn draft(file: &str, text: &str, options: &Options) -> Result<Plan, ScenarioError> {
-    let mut report = Report::new(file, text, &options.set);
+/// Reads the certain part of a scenario alone, with what a seed `drew`.
+pub(crate) fn draft(file: &str, text: &str, options: &Options, drew: &[String]) -> Result<Plan, ScenarioError> {
+    let flags: Vec<String> = options.set.iter().chain(drew).cloned().collect();
+    let mut report = Report::new(file, text, &flags);
     let Some(document) = document::parse(0, text, &mut report) else { return Err(report.into_error()) };
-    match read(file, document, options, report) {
+    match read(file, document, options, drew, report) {
         (Some(scenario), report) if report.is_empty() => Ok(scenario.draft),
         (_, report) => Err(report.into_error()),
     }
 }
 
-fn read(file: &str, mut document: Item, options: &Options, mut report: Report) -> (Option<Scenario>, Report) {
-    change(&mut document, options, &mut report);
+fn read(
+    file: &str,
+    mut document: Item,
+    options: &Options,
+    drew: &[String],
+    mut report: Report,
+) -> (Option<Scenario>, Report) {
+    change(&mut document, options, drew, &mut report);
     let mut reader = Reader { report, names: Names::default(), places: BTreeMap::new() };
     let scenario = root(&mut reader, &document).map(|mut scenario| {
         scenario.draft.origin = Origin { file: file.into(), places: std::mem::take(&mut reader.places) };
         scenario
     });
+    if let (Some(wanted), Some(scenario)) = (&options.variant, &scenario)
+        && !scenario.variants.iter().any(|variant| variant.name == *wanted)
+    {
+        let problem = match scenario.variants.as_slice() {
+            [] => Problem::new(format!("{file} has no [[variant]]")),
+            variants => unknown("variant", wanted, variants.iter().map(|variant| variant.name.as_str())),
+        };
+        reader.report.flag_error(&format!("--variant {wanted}"), problem);
+    }
     (scenario, reader.report)
 }
 
-/// Applies `[control]`, then `--set`, then drops the flaws.
-fn change(document: &mut Item, options: &Options, report: &mut Report) {
+/// Applies `[control]`, then what a seed drew, then the variant, then `--set`, and drops the flaws at last.
+fn change(document: &mut Item, options: &Options, drew: &[String], report: &mut Report) {
     let set = document.get("control").and_then(|control| control.get("set")).cloned();
     if let (true, Some(set)) = (options.without_flaws, &set) {
-        for (path, span, item) in overrides::flatten(set.entries().unwrap_or(&[])) {
-            report.check(span, overrides::apply(document, &path, item.clone()));
+        settings(document, set, report);
+    }
+    // Flags are cited by their number: those of the command line come first.
+    let flags = options.set.len();
+    drew.iter().enumerate().for_each(|(index, drawn)| flag(document, flags + index + 1, drawn, report));
+    if let Some(wanted) = &options.variant {
+        let variants = match document.get("variant").map(|variants| &variants.node) {
+            Some(Node::Array(variants)) => variants.as_slice(),
+            _ => &[],
+        };
+        let variant = variants.iter().find(|variant| variant.get("name").and_then(Item::text) == Some(wanted));
+        if let Some(set) = variant.and_then(|variant| variant.get("set")).cloned() {
+            settings(document, &set, report);
         }
     }
-    for (index, flag) in options.set.iter().enumerate() {
-        let span = Span::new(index + 1, 0..0);
-        match flag.split_once('=') {
-            Some((path, value)) => {
-                let item = document::value(index + 1, value.trim(), report);
-                report.check(span, overrides::apply(document, path.trim(), item));
-            }
-            None => report.error(
-                span,
-                Problem::with_help("a `=` is missing", "write PATH=VALUE, such as topic.orders.partitions=6"),
-            ),
-        }
-    }
+    options.set.iter().enumerate().for_each(|(index, set)| flag(document, index + 1, set, report));
     if options.without_flaws {
         remove(document, "cluster", "flaws");
         remove(document, "expect", "violation");
+    }
+}
+
+/// Applies a table of paths and values.
+fn settings(document: &mut Item, set: &Item, report: &mut Report) {
+    for (path, span, item) in overrides::flatten(set.entries().unwrap_or(&[])) {
+        report.check(span, overrides::apply(document, &path, item.clone()));
+    }
+}
+
+/// Applies `PATH=VALUE`, the flag of this number.
+fn flag(document: &mut Item, number: usize, flag: &str, report: &mut Report) {
+    let span = Span::new(number, 0..0);
+    match flag.split_once('=') {
+        Some((path, value)) => {
+            let item = document::value(number, value.trim(), report);
+            report.check(span, overrides::apply(document, path.trim(), item));
+        }
+        None => report
+            .error(span, Problem::with_help("a `=` is missing", "write PATH=VALUE, such as topic.orders.partitions=6")),
     }
 }
 
