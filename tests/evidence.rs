@@ -259,7 +259,7 @@ fn a_bench_of_what_does_not_exist_is_bad_input() {
 #[test]
 fn the_canary_is_heard_where_it_was_drawn_and_only_there() {
     // Seed 79 draws it for broker-2 at its first start; seed 80 for nobody.
-    let options = Options { set: vec!["cluster.flaws=[\"canary\"]".into()], without_flaws: false };
+    let options = Options { set: vec!["cluster.flaws=[\"canary\"]".into()], ..Options::default() };
     let oracles = |seed: u64, options: &Options| {
         let record = crate::support::run(&plan("chaos/storage", seed, None, options)).record;
         record.violations.into_iter().map(|violation| violation.oracle).collect::<Vec<_>>()

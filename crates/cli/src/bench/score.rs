@@ -172,7 +172,8 @@ pub mod tests {
         }
     }
 
-    fn plan() -> scenario::Plan {
+    /// A plan.
+    pub fn plan() -> scenario::Plan {
         let text = "schema = 1\nname = \"x\"\nintent = \"x\"\nseed = 1\n[cluster]\nbrokers = 1\nzookeepers = 1\n[[topic]]\n\
                     name = \"t\"\npartitions = 1\nreplication = 1\n[phases]\nwarmup = \"1s\"\nchaos = \"1s\"\nsettle = \"9s\"\n";
         scenario::Plan::parse("x.toml", text).unwrap_or_else(|error| panic!("{error}"))

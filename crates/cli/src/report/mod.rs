@@ -234,7 +234,16 @@ mod tests {
 
     fn record() -> RunRecord {
         let how = crate::worker::Broken::Runner("<script>alert(1)</script> & \"more\"".into());
-        crate::sweep::line::broken("<i>name</i>", 3, 3, "odradek run 'a&b' --seed 3", &how)
+        let mut plan = crate::bench::score::tests::plan();
+        plan.name = "<i>name</i>".into();
+        let job = crate::worker::Job {
+            plan: String::new(),
+            trace: trace::Mode::None,
+            trace_file: None,
+            variant: None,
+            again: "odradek run 'a&b' --seed 3".into(),
+        };
+        crate::sweep::line::broken(&plan, &job, &how)
     }
 
     #[test]
