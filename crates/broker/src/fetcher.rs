@@ -107,12 +107,8 @@ impl Fetchers {
             by_leader.insert(leader, fetcher);
         }
         let fetcher = by_leader.entry(leader).or_insert_with(|| start(broker, leader, address));
-        let followed = Followed {
-            leader_epoch: replica.leader_epoch(),
-            stage,
-            ready: Time::ZERO,
-            replica: replica.clone(),
-        };
+        let followed =
+            Followed { leader_epoch: replica.leader_epoch(), stage, ready: Time::ZERO, replica: replica.clone() };
         let mut shared = fetcher.shared.borrow_mut();
         shared.partitions.insert(replica.partition, followed);
         shared.cause = cause;
@@ -433,11 +429,7 @@ impl Loop {
     }
 }
 
-fn epoch_ends_request(
-    id: i32,
-    questions: &[(Asked, i32)],
-    named: impl Fn(i32) -> i32,
-) -> OffsetForLeaderEpochRequest {
+fn epoch_ends_request(id: i32, questions: &[(Asked, i32)], named: impl Fn(i32) -> i32) -> OffsetForLeaderEpochRequest {
     let partition = |((replica, current), epoch): &(Asked, i32)| {
         let partition = OffsetForLeaderPartition::default()
             .with_partition(replica.partition.index)
