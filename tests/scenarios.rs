@@ -83,6 +83,15 @@ scenarios! {
     power_loss_with_flush: "power-loss-with-flush",
     flaw_hw_truncation_loss: "flaws/hw-truncation-loss",
     flaw_fast_failover_divergence: "flaws/fast-failover-divergence",
+    flaw_hw_truncation_divergence: "flaws/hw-truncation-divergence",
+    flaw_same_leader_skip_truncate: "flaws/same-leader-skip-truncate",
+    flaw_epoch_not_cached_on_election: "flaws/epoch-not-cached-on-election",
+    flaw_unfenced_fetch: "flaws/unfenced-fetch",
+    flaw_stale_epoch_response: "flaws/stale-epoch-response",
+    flaw_isr_join_before_epoch_start: "flaws/isr-join-before-epoch-start",
+    flaw_hw_backward_listoffsets: "flaws/hw-backward-listoffsets",
+    flaw_hw_before_truncate: "flaws/hw-before-truncate",
+    flaw_diverging_fetch_counts: "flaws/diverging-fetch-counts",
     flaw_isr_blind_write: "flaws/isr-blind-write",
     flaw_no_dir_fsync: "flaws/no-dir-fsync",
     flaw_ack_after_term_change: "flaws/ack-after-term-change",
@@ -103,6 +112,51 @@ fn hw_truncation_loss_is_clean_without_its_flaw() {
 #[test]
 fn fast_failover_divergence_is_clean_without_its_flaw() {
     is_clean_without_its_flaw("flaws/fast-failover-divergence");
+}
+
+#[test]
+fn hw_truncation_divergence_is_clean_without_its_flaw() {
+    is_clean_without_its_flaw("flaws/hw-truncation-divergence");
+}
+
+#[test]
+fn same_leader_skip_truncate_is_clean_without_its_flaw() {
+    is_clean_without_its_flaw("flaws/same-leader-skip-truncate");
+}
+
+#[test]
+fn epoch_not_cached_on_election_is_clean_without_its_flaw() {
+    is_clean_without_its_flaw("flaws/epoch-not-cached-on-election");
+}
+
+#[test]
+fn unfenced_fetch_is_clean_without_its_flaw() {
+    is_clean_without_its_flaw("flaws/unfenced-fetch");
+}
+
+#[test]
+fn stale_epoch_response_is_clean_without_its_flaw() {
+    is_clean_without_its_flaw("flaws/stale-epoch-response");
+}
+
+#[test]
+fn isr_join_before_epoch_start_is_clean_without_its_flaw() {
+    is_clean_without_its_flaw("flaws/isr-join-before-epoch-start");
+}
+
+#[test]
+fn hw_backward_listoffsets_is_clean_without_its_flaw() {
+    is_clean_without_its_flaw("flaws/hw-backward-listoffsets");
+}
+
+#[test]
+fn hw_before_truncate_is_clean_without_its_flaw() {
+    is_clean_without_its_flaw("flaws/hw-before-truncate");
+}
+
+#[test]
+fn diverging_fetch_counts_is_clean_without_its_flaw() {
+    is_clean_without_its_flaw("flaws/diverging-fetch-counts");
 }
 
 #[test]

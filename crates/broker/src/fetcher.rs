@@ -2,8 +2,8 @@
 //!
 //! A partition first finds where its log agrees with the leader's (OffsetForLeaderEpoch, KIP-101 and KIP-279) and cuts
 //! what does not; then it fetches. From version 2.7 of the protocol between brokers on it fetches at once, names the epoch
-//! of its last record, and is told with the answer where the logs part (KIP-595). Whatever an answer says counts only while the replica still follows this leader in
-//! the epoch the request was sent in (KAFKA-7786).
+//! of its last record, and is told with the answer where the logs part (KIP-595). Whatever an answer says counts only
+//! while the replica still follows this leader in the epoch the request was sent in (KAFKA-7786).
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

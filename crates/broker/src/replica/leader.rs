@@ -375,6 +375,9 @@ mod tests {
             let change = leader.expand(3, high_watermark, |_| alive, Flaws::NONE);
             assert_eq!(change.map(|it| it.isr), joins.then(|| vec![1, 2, 3]), "{end} {high_watermark}");
         }
+        let mut flawed = leader(&[1, 2], 20);
+        flawed.fetched(3, 19, 25, at(100));
+        assert!(flawed.expand(3, 15, |_| true, Flaws::NONE.with(Flaw::IsrJoinBeforeEpochStart)).is_some());
     }
 
     #[test]
