@@ -3,6 +3,8 @@
 use broker::{Flaw, Flaws};
 use host::sim::Keep;
 use trace::EventKind;
+use wire::control::UpdateMetadataRequest;
+use wire::kafka::{Api, ErrorCode, Response};
 
 use crate::support::*;
 
@@ -97,4 +99,33 @@ fn is_election(kind: &EventKind) -> bool {
 fn a_blind_isr_write_overrules_the_controller() {
     assert_eq!(write_over_the_controller(Flaws::NONE), (true, false));
     assert_eq!(write_over_the_controller(Flaws::NONE.with(Flaw::IsrBlindWrite)), (false, true));
+}
+
+/// A broker is back within its session, not registered anew yet, and gets what was meant for its former incarnation.
+/// Returns its answer.
+fn answer_to_a_request_for_the_former_incarnation(flaws: Flaws) -> i16 {
+    simulate(23, async move |world| {
+        let (mut cluster, [bounced, ..]) = with_witness(world, flaws).await;
+        let epoch = |kind: &EventKind| match kind {
+            EventKind::BrokerRegistered { broker_epoch, .. } => Some(*broker_epoch),
+            _ => None,
+        };
+        let former = cluster.kinds(name(bounced)).iter().find_map(epoch).expect("it was registered");
+        let crash = cluster.world.power_loss(name(bounced), ROOT, Keep::All);
+        cluster.world.start(name(bounced), crash);
+        cluster.until("it serves", async |cluster| cluster.metadata(bounced, &[]).await.is_some()).await;
+        let request = UpdateMetadataRequest { controller_epoch: 1, broker_epoch: former, ..Default::default() };
+        match cluster.call(bounced, Api::UpdateMetadata.range().maximum, request).await {
+            Some(Response::UpdateMetadata(response)) => response.error_code,
+            other => panic!("{other:?}"),
+        }
+    })
+}
+
+#[test]
+fn a_broker_that_is_not_registered_yet_does_not_obey_what_it_was_told_before() {
+    let stale = ErrorCode::StaleBrokerEpoch.code();
+    assert_eq!(answer_to_a_request_for_the_former_incarnation(Flaws::NONE), stale);
+    let flawed = Flaws::NONE.with(Flaw::BouncedBrokerControlRequest);
+    assert_eq!(answer_to_a_request_for_the_former_incarnation(flawed), ErrorCode::None.code());
 }
