@@ -24,6 +24,7 @@ use wire::kafka::{BrokerId, ErrorCode, Response};
 use crate::apis::list_offsets::{EARLIEST, LATEST};
 use crate::broker::Broker;
 use crate::config::milliseconds;
+use crate::flaws::Flaw;
 use crate::replica::{Start, start_following, truncation};
 use crate::replica_manager::Replica;
 use crate::rpc::Rpc;
@@ -244,6 +245,10 @@ impl Loop {
             (end.epoch, end.end_offset)
         };
         let step = truncation(leaders, replica.log_end(), replica.high_watermark(), own_end);
+        // "Halting because log truncation is not allowed" (KAFKA-3410).
+        if self.broker.flaws.has(Flaw::HaltOnAheadFollower) && step.to < replica.log_end() {
+            return self.broker.replicas.halt(cause);
+        }
         self.cut(asked, step.to, step.complete, cause).await;
     }
 

@@ -16,12 +16,35 @@ pub enum Flaw {
     IsrBlindWrite,
     /// A new segment's bytes are synced, its directory entry is not (KAFKA-3968): power loss removes the whole file.
     NoDirFsync,
+    /// The marker of a clean shutdown is deleted after the logs are loaded, not before (KAFKA-10471): a crash in between
+    /// leaves it, and the next start skips recovery.
+    CleanShutdownMarkerLateDelete,
+    /// The epoch cache is rebuilt from the log without epoch 0 (KAFKA-10432).
+    EpochZeroLostInRecovery,
+    /// A follower whose log goes on where its leader's ends halts its process instead of truncating (KAFKA-3410,
+    /// KAFKA-3924).
+    HaltOnAheadFollower,
+    /// A repeated batch is refused as out of order (Redpanda #3039), and the producer takes that as proof that it was never
+    /// written, as Kafka's does (KIP-360): it sends the batch again under a new epoch.
+    NoDedupEpochBump,
+    /// A producer whose topic is missing in one answer about metadata numbers its batches from 0 again, without a new epoch
+    /// (librdkafka before 1.9.0): brokers take new records for repeated ones.
+    MetadataBlipResetsSeq,
 }
 
 impl Flaw {
     /// All flaws.
-    pub const ALL: &[Flaw] =
-        &[Flaw::HwTruncationLoss, Flaw::FastFailoverDivergence, Flaw::IsrBlindWrite, Flaw::NoDirFsync];
+    pub const ALL: &[Flaw] = &[
+        Flaw::HwTruncationLoss,
+        Flaw::FastFailoverDivergence,
+        Flaw::IsrBlindWrite,
+        Flaw::NoDirFsync,
+        Flaw::CleanShutdownMarkerLateDelete,
+        Flaw::EpochZeroLostInRecovery,
+        Flaw::HaltOnAheadFollower,
+        Flaw::NoDedupEpochBump,
+        Flaw::MetadataBlipResetsSeq,
+    ];
 
     /// Its name in scenarios.
     pub const fn name(self) -> &'static str {
@@ -30,6 +53,11 @@ impl Flaw {
             Flaw::FastFailoverDivergence => "fast-failover-divergence",
             Flaw::IsrBlindWrite => "isr-blind-write",
             Flaw::NoDirFsync => "no-dir-fsync",
+            Flaw::CleanShutdownMarkerLateDelete => "clean-shutdown-marker-late-delete",
+            Flaw::EpochZeroLostInRecovery => "epoch-zero-lost-in-recovery",
+            Flaw::HaltOnAheadFollower => "halt-on-ahead-follower",
+            Flaw::NoDedupEpochBump => "no-dedup-epoch-bump",
+            Flaw::MetadataBlipResetsSeq => "metadata-blip-resets-seq",
         }
     }
 
@@ -46,7 +74,7 @@ pub struct UnknownFlaw(pub String);
 
 /// The flaws of a broker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Flaws(u32);
+pub struct Flaws(u64);
 
 impl Flaws {
     /// None: a broker as it should be.
@@ -67,12 +95,12 @@ impl Flaws {
     /// This set and `flaw`.
     #[must_use]
     pub const fn with(self, flaw: Flaw) -> Flaws {
-        Flaws(self.0 | 1 << flaw as u32)
+        Flaws(self.0 | 1u64 << flaw as u32)
     }
 
     /// Whether `flaw` is on.
     pub const fn has(self, flaw: Flaw) -> bool {
-        self.0 & 1 << flaw as u32 != 0
+        self.0 & 1u64 << flaw as u32 != 0
     }
 }
 

@@ -122,6 +122,10 @@ impl Cluster for View<'_> {
         Some(self.leader)
     }
 
+    fn is_missing(&self, _: Name) -> bool {
+        false
+    }
+
     fn can_send(&self, broker: i32) -> bool {
         let link = &self.links[&broker];
         link.to_broker.len() + link.to_client.len() < self.max_in_flight

@@ -14,6 +14,7 @@ use scenario::{Fault, FaultKind, Plan, Selector, Trigger, Until};
 use trace::{EventId, EventKind, Name};
 
 use crate::judge::Judge;
+use crate::nodes::Stops;
 
 /// What must be done to heal a fault.
 enum Healing {
@@ -57,15 +58,16 @@ struct Inner {
     world: World,
     plan: Rc<Plan>,
     judge: Judge,
+    stops: Rc<Stops>,
     active: RefCell<BTreeMap<usize, Active>>,
     effects: RefCell<Vec<Effect>>,
 }
 
 impl Injector {
     /// An injector of the plan's faults; nothing happens before [`Injector::start`].
-    pub fn new(world: World, plan: Rc<Plan>, judge: Judge) -> Injector {
+    pub fn new(world: World, plan: Rc<Plan>, judge: Judge, stops: Rc<Stops>) -> Injector {
         let effects = RefCell::new(vec![Effect::NeverFired; plan.faults.len()]);
-        Injector(Rc::new(Inner { world, plan, judge, active: RefCell::default(), effects }))
+        Injector(Rc::new(Inner { world, plan, judge, stops, active: RefCell::default(), effects }))
     }
 
     /// Chaos begins now, at the event `chaos`: faults wait for their time or their condition.
@@ -196,7 +198,15 @@ impl Injector {
         let effect = self.effect(&active);
         let ended = self.over(place, fault, active.begun, effect);
         match active.healing {
-            Healing::Start(nodes) => nodes.into_iter().for_each(|node| self.start_node(node, ended)),
+            Healing::Start(nodes) => {
+                for node in nodes {
+                    // It was asked to end, and took too long.
+                    if matches!(fault.kind, FaultKind::Shutdown { .. }) {
+                        world.kill(node, ended);
+                    }
+                    self.start_node(node, ended);
+                }
+            }
             Healing::Resume(nodes) => {
                 for node in nodes {
                     world.resume(node, ended);
