@@ -26,9 +26,7 @@ pub(crate) struct Duplicate {
 impl Oracle for Duplicate {
     fn observe(&mut self, moment: &Moment, findings: &mut Findings) {
         let EventKind::RecordPolled { partition, offset, sequence, producer, .. } = &moment.event.kind else { return };
-        if !moment.context.forbids_duplicates(*producer)
-            || moment.world.deleted_topics.contains(&partition.topic)
-        {
+        if !moment.context.forbids_duplicates(*producer) || moment.world.deleted_topics.contains(&partition.topic) {
             return;
         }
         findings.fact();
@@ -90,5 +88,11 @@ mod tests {
     #[test]
     fn without_idempotence_retries_may_duplicate() {
         story().not_idempotent().sent(0).polled(0, 0).polled(4, 0).read(&[(0, 0), (4, 0)]).vacuous();
+    }
+
+    #[test]
+    fn a_hazard_scenario_is_shown_what_its_configuration_permits() {
+        // H5.
+        story().not_idempotent().expect("duplicate").sent(0).read(&[(0, 0), (4, 0)]).fires(&["stored"]);
     }
 }

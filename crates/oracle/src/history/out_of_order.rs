@@ -75,4 +75,12 @@ mod tests {
         one.not_idempotent().one_in_flight().sent_with_key(0, 7).sent_with_key(1, 7).read(&[(0, 1), (1, 0)]);
         one.fires(&["stored"]);
     }
+
+    #[test]
+    fn a_hazard_scenario_is_shown_what_its_configuration_permits() {
+        // H5.
+        let mut story = story();
+        story.not_idempotent().expect("out-of-order").sent_with_key(0, 7).sent_with_key(1, 7).read(&[(0, 1), (1, 0)]);
+        story.fires(&["stored"]);
+    }
 }

@@ -13,8 +13,8 @@ use crate::report::{Report, Span};
 use crate::settings::Scope;
 use crate::table::{Placed, Read, Table};
 use crate::{
-    Bandwidth, Chaos, Condition, Direction, Distribution, Duration, Fault, FaultKind, Keep, Latency, Note, Phases, Problem, Range,
-    Ratio, Reseed, Selector, Trigger, Until, support,
+    Bandwidth, Chaos, Condition, Direction, Distribution, Duration, Fault, FaultKind, Keep, Latency, Note, Phases,
+    Problem, Range, Ratio, Reseed, Selector, Trigger, Until, support,
 };
 
 /// Learns the ids of all faults, so that conditions may name one that comes later.
