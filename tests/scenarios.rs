@@ -102,6 +102,17 @@ scenarios! {
     flaw_ephemeral_conflict: "flaws/ephemeral-conflict",
     flaw_optimistic_isr_hw: "flaws/optimistic-isr-hw",
     flaw_hw_advances_under_min_isr: "flaws/hw-advances-under-min-isr",
+    flaw_clean_shutdown_marker_late_delete: "flaws/clean-shutdown-marker-late-delete",
+    flaw_epoch_zero_lost_in_recovery: "flaws/epoch-zero-lost-in-recovery",
+    flaw_halt_on_ahead_follower: "flaws/halt-on-ahead-follower",
+    flaw_no_dedup_epoch_bump: "flaws/no-dedup-epoch-bump",
+    flaw_metadata_blip_resets_seq: "flaws/metadata-blip-resets-seq",
+    hazard_min_insync_one: "hazards/min-insync-one",
+    hazard_retries_without_idempotence: "hazards/retries-without-idempotence",
+    hazard_replication_factor_one: "hazards/replication-factor-one",
+    hazard_last_replica_standing: "hazards/last-replica-standing",
+    hazard_stale_broker_epoch_isr: "hazards/stale-broker-epoch-isr",
+    hazard_producer_id_expires: "hazards/producer-id-expires",
 }
 
 #[test]
@@ -207,6 +218,61 @@ fn optimistic_isr_hw_is_clean_without_its_flaw() {
 #[test]
 fn hw_advances_under_min_isr_is_clean_without_its_flaw() {
     is_clean_without_its_flaw("flaws/hw-advances-under-min-isr");
+}
+
+#[test]
+fn clean_shutdown_marker_late_delete_is_clean_without_its_flaw() {
+    is_clean_without_its_flaw("flaws/clean-shutdown-marker-late-delete");
+}
+
+#[test]
+fn epoch_zero_lost_in_recovery_is_clean_without_its_flaw() {
+    is_clean_without_its_flaw("flaws/epoch-zero-lost-in-recovery");
+}
+
+#[test]
+fn halt_on_ahead_follower_is_clean_without_its_flaw() {
+    is_clean_without_its_flaw("flaws/halt-on-ahead-follower");
+}
+
+#[test]
+fn no_dedup_epoch_bump_is_clean_without_its_flaw() {
+    is_clean_without_its_flaw("flaws/no-dedup-epoch-bump");
+}
+
+#[test]
+fn metadata_blip_resets_seq_is_clean_without_its_flaw() {
+    is_clean_without_its_flaw("flaws/metadata-blip-resets-seq");
+}
+
+#[test]
+fn min_insync_one_is_clean_with_its_control_settings() {
+    is_clean_without_its_flaw("hazards/min-insync-one");
+}
+
+#[test]
+fn retries_without_idempotence_is_clean_with_its_control_settings() {
+    is_clean_without_its_flaw("hazards/retries-without-idempotence");
+}
+
+#[test]
+fn replication_factor_one_is_clean_with_its_control_settings() {
+    is_clean_without_its_flaw("hazards/replication-factor-one");
+}
+
+#[test]
+fn last_replica_standing_is_clean_with_its_control_settings() {
+    is_clean_without_its_flaw("hazards/last-replica-standing");
+}
+
+#[test]
+fn stale_broker_epoch_isr_is_clean_with_its_control_settings() {
+    is_clean_without_its_flaw("hazards/stale-broker-epoch-isr");
+}
+
+#[test]
+fn producer_id_expires_is_clean_with_its_control_settings() {
+    is_clean_without_its_flaw("hazards/producer-id-expires");
 }
 
 #[test]

@@ -161,6 +161,7 @@ settings! {
         log_cleanup_policy: String = "delete".to_owned(), "log.cleanup.policy";
         log_cleaner_delete_retention_ms: i64 = DAY_MS, "log.cleaner.delete.retention.ms";
         producer_id_expiration_ms: i64 = DAY_MS, "producer.id.expiration.ms";
+        producer_id_expiration_check_interval_ms: i64 = 600_000, "producer.id.expiration.check.interval.ms";
         zookeeper_session_timeout_ms: i64 = 18_000, "zookeeper.session.timeout.ms";
         request_timeout_ms: i64 = 30_000, "request.timeout.ms";
         controller_socket_timeout_ms: i64 = 30_000, "controller.socket.timeout.ms";

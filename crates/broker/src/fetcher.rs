@@ -278,6 +278,10 @@ impl Loop {
         if self.broker.flaws.has(Flaw::HwTruncationDivergence) {
             step.to = step.to.max(replica.high_watermark());
         }
+        // "Halting because log truncation is not allowed" (KAFKA-3410).
+        if self.broker.flaws.has(Flaw::HaltOnAheadFollower) && step.to < replica.log_end() {
+            return self.broker.replicas.halt(cause);
+        }
         self.cut(asked, step.to, step.complete, cause).await;
     }
 

@@ -65,6 +65,20 @@ pub enum Flaw {
     Canary,
     /// A new segment's bytes are synced, its directory entry is not (KAFKA-3968): power loss removes the whole file.
     NoDirFsync,
+    /// The marker of a clean shutdown is deleted after the logs are loaded, not before (KAFKA-10471): a crash in between
+    /// leaves it, and the next start skips recovery.
+    CleanShutdownMarkerLateDelete,
+    /// The epoch cache is rebuilt from the log without epoch 0 (KAFKA-10432).
+    EpochZeroLostInRecovery,
+    /// A follower whose log goes on where its leader's ends halts its process instead of truncating (KAFKA-3410,
+    /// KAFKA-3924).
+    HaltOnAheadFollower,
+    /// A repeated batch is refused as out of order (Redpanda #3039), and the producer takes that as proof that it was never
+    /// written, as Kafka's does (KIP-360): it sends the batch again under a new epoch.
+    NoDedupEpochBump,
+    /// A producer whose topic is missing in one answer about metadata numbers its batches from 0 again, without a new epoch
+    /// (librdkafka before 1.9.0): brokers take new records for repeated ones.
+    MetadataBlipResetsSeq,
 }
 
 impl Flaw {
@@ -92,6 +106,11 @@ impl Flaw {
         Flaw::HwAdvancesUnderMinIsr,
         Flaw::Canary,
         Flaw::NoDirFsync,
+        Flaw::CleanShutdownMarkerLateDelete,
+        Flaw::EpochZeroLostInRecovery,
+        Flaw::HaltOnAheadFollower,
+        Flaw::NoDedupEpochBump,
+        Flaw::MetadataBlipResetsSeq,
     ];
 
     /// Its name in scenarios.
@@ -119,6 +138,11 @@ impl Flaw {
             Flaw::HwAdvancesUnderMinIsr => "hw-advances-under-min-isr",
             Flaw::Canary => "canary",
             Flaw::NoDirFsync => "no-dir-fsync",
+            Flaw::CleanShutdownMarkerLateDelete => "clean-shutdown-marker-late-delete",
+            Flaw::EpochZeroLostInRecovery => "epoch-zero-lost-in-recovery",
+            Flaw::HaltOnAheadFollower => "halt-on-ahead-follower",
+            Flaw::NoDedupEpochBump => "no-dedup-epoch-bump",
+            Flaw::MetadataBlipResetsSeq => "metadata-blip-resets-seq",
         }
     }
 

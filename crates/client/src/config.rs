@@ -92,6 +92,17 @@ impl FromStr for Acks {
     }
 }
 
+/// Historical flaws of producers. All are off by default.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ProducerFlaws {
+    /// At an epoch bump a batch that may be in the log is sent again under the new epoch, as Kafka's producer does
+    /// (KIP-360).
+    pub resends_in_doubt: bool,
+    /// When an answer about metadata lacks the topic, its partitions' sequence numbers begin at 0 again, without a new epoch
+    /// (librdkafka before 1.9.0).
+    pub metadata_blip_resets_sequences: bool,
+}
+
 /// A producer's settings. [`ProducerConfig::default`] is Kafka's.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ProducerConfig {
@@ -117,6 +128,8 @@ pub struct ProducerConfig {
     pub delivery_timeout: Duration,
     /// `max.in.flight.requests.per.connection`.
     pub max_in_flight: usize,
+    /// Flaws switched on; no setting of Kafka's.
+    pub flaws: ProducerFlaws,
 }
 
 impl Default for ProducerConfig {
@@ -149,6 +162,7 @@ impl ProducerConfig {
             retries: settings.number("retries", i32::MAX as u64, 0..=i32::MAX as u64)? as u32,
             delivery_timeout: settings.millis("delivery.timeout.ms", 120_000)?,
             max_in_flight: settings.number("max.in.flight.requests.per.connection", 5, 1..=1_000)? as usize,
+            flaws: ProducerFlaws::default(),
             client,
         };
         if settings.given("transactional.id") {

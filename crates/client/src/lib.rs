@@ -19,7 +19,7 @@ mod race;
 mod reader;
 
 pub use admin::{Admin, Description, NewTopic, PartitionDescription};
-pub use config::{Acks, ClientConfig, ConsumerConfig, Isolation, OffsetReset, ProducerConfig};
+pub use config::{Acks, ClientConfig, ConsumerConfig, Isolation, OffsetReset, ProducerConfig, ProducerFlaws};
 pub use consumer::{Consumer, PolledRecord};
 pub use error::{ClientError, ConfigError, ConsumerError, SendError};
 pub use hash::{key_hash, partition_for_key};

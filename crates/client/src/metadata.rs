@@ -27,6 +27,8 @@ const NOBODY: Leadership = Leadership { leader: None, epoch: -1 };
 struct Topic {
     id: Uuid,
     partitions: Vec<Leadership>,
+    /// Whether the last answer did not know the topic.
+    missing: bool,
 }
 
 /// The cluster as this client knows it. Knowledge never goes back: an answer from a broker that lags is used only for what is
@@ -111,6 +113,11 @@ impl Metadata {
         self.topics.get(&topic).map(|topic| topic.partitions.len() as i32).filter(|count| *count > 0)
     }
 
+    /// Whether a topic was known once, and the last answer did not know it.
+    pub(crate) fn is_missing(&self, topic: Name) -> bool {
+        self.topics.get(&topic).is_some_and(|topic| topic.missing)
+    }
+
     /// A partition's leader and epoch.
     pub(crate) fn leadership(&self, partition: Partition) -> Leadership {
         let known = self.topics.get(&partition.topic).and_then(|topic| {
@@ -193,10 +200,12 @@ impl Metadata {
             // just started may not know a topic that exists.
             if let Some(topic) = self.topics.get_mut(&name) {
                 topic.partitions.iter_mut().for_each(|partition| partition.leader = None);
+                topic.missing = error == ErrorCode::UnknownTopicOrPartition;
             }
             return false;
         }
         let topic = self.topics.entry(name).or_default();
+        topic.missing = false;
         let recreated = !topic.id.is_nil() && !response.topic_id.is_nil() && topic.id != response.topic_id;
         if recreated {
             // KAFKA-12257: the new incarnation's epochs begin again.

@@ -5,7 +5,7 @@ use wire::batch::{self, BatchHeader};
 
 use crate::producers::Verdict;
 use crate::walk::check_continues;
-use crate::{AppendError, AppendedBatch, Discontinuity, Log, TimestampType};
+use crate::{AppendError, AppendedBatch, Discontinuity, Log, ProducerError, TimestampType};
 
 /// What became of a produced batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,6 +66,10 @@ impl Log {
         }
         let batch = self.place(&header, leader_epoch)?;
         if let Verdict::Duplicate(old) = self.producers.check(&batch)? {
+            if self.config.flaws.no_dedup {
+                let (producer_id, last, found) = (batch.producer_id, old.last_sequence, batch.sequence);
+                return Err(ProducerError::OutOfOrderSequence { producer_id, last, found }.into());
+            }
             return Ok(Appended::Duplicate {
                 base_offset: old.base_offset,
                 last_offset: old.last_offset,

@@ -5,6 +5,10 @@
 pub struct LogFlaws {
     /// A flush syncs files but not the directories that name them (KAFKA-3968): power loss removes whole segments.
     pub no_dir_fsync: bool,
+    /// Opening a log rebuilds its epoch cache without epoch 0 (KAFKA-10432).
+    pub epoch_zero_lost_in_recovery: bool,
+    /// A repeated batch is refused as out of order instead of being recognised (Redpanda #3039).
+    pub no_dedup: bool,
 }
 
 /// Which time a record's timestamp is (`message.timestamp.type`).

@@ -54,7 +54,8 @@ impl Log {
     ) -> Result<Log, LogError> {
         disk.create_dir_all(directory).map_err(LogError::at(directory))?;
         let Listing { segments: bases, start } = Listing::read(disk, directory)?;
-        let replay = Replay::new(start.offset, read_snapshot(disk, directory, start.offset)?);
+        let mut replay = Replay::new(start.offset, read_snapshot(disk, directory, start.offset)?);
+        replay.loses_epoch_zero = config.flaws.epoch_zero_lost_in_recovery;
         let mut loading =
             Loading { disk, directory, config: &config, segments: Vec::new(), replay, recovery: Recovery::default() };
         for (index, base) in bases.iter().enumerate() {

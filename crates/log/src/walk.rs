@@ -81,12 +81,15 @@ pub(crate) struct Replay {
     pub epochs: EpochCache,
     /// Producers as of the last batch.
     pub producers: ProducerStates,
+    /// The flaw `epoch_zero_lost_in_recovery`.
+    pub loses_epoch_zero: bool,
 }
 
 impl Replay {
     /// Nothing replayed: the log starts at `start_offset`, and what was before it left these producers.
     pub fn new(start_offset: i64, producers: ProducerStates) -> Replay {
-        Replay { next_offset: start_offset, latest_epoch: 0, epochs: EpochCache::default(), producers }
+        let epochs = EpochCache::default();
+        Replay { next_offset: start_offset, latest_epoch: 0, epochs, producers, loses_epoch_zero: false }
     }
 
     /// Takes in a batch.
@@ -97,7 +100,9 @@ impl Replay {
         check_continues(self.next_offset, self.latest_epoch, batch)?;
         self.next_offset = batch.next_offset();
         self.latest_epoch = batch.leader_epoch;
-        self.epochs.assign(batch.leader_epoch, batch.base_offset);
+        if batch.leader_epoch > 0 || !self.loses_epoch_zero {
+            self.epochs.assign(batch.leader_epoch, batch.base_offset);
+        }
         self.producers.apply(batch);
         Ok(())
     }

@@ -17,10 +17,26 @@ pub struct Context {
     pub flush_every_message: bool,
     /// `expect.allow`: slugs, or beginnings of signatures, that this configuration legally permits.
     pub allow: BTreeSet<String>,
+    /// `expect.violation`: oracles that must fire. What its configuration permits a hazard scenario wants to see all the same.
+    pub expected: BTreeSet<String>,
     /// Time bounds.
     pub bounds: Bounds,
     /// The machines that settle heals, where it does not heal all.
     pub core: Option<BTreeSet<Name>>,
+}
+
+impl Context {
+    /// Whether `duplicate` judges this producer's records.
+    pub fn forbids_duplicates(&self, producer: Name) -> bool {
+        let wanted = self.expected.contains("duplicate");
+        self.clients.get(&producer).is_some_and(|facts| facts.idempotent || wanted)
+    }
+
+    /// Whether `out-of-order` judges this producer's records.
+    pub fn forbids_reordering(&self, producer: Name) -> bool {
+        let wanted = self.expected.contains("out-of-order");
+        self.clients.get(&producer).is_some_and(|facts| facts.keeps_order() || (facts.ordered_keys && wanted))
+    }
 }
 
 /// What is promised of a topic.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Condition, Duration, Latency, Ratio, Selector};
+use crate::{Bandwidth, Condition, Duration, Latency, Ratio, Selector};
 
 /// One fault of a plan.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +42,14 @@ pub enum FaultKind {
         /// Who dies.
         node: Selector,
         /// For how long.
+        down: Option<Duration>,
+    },
+    /// A broker is asked to end (SIGTERM): it hands its leaderships over, flushes its logs and leaves the marker of a clean
+    /// shutdown. Other processes just die, as theirs do.
+    Shutdown {
+        /// Who is asked.
+        node: Selector,
+        /// When it starts again, counted from the question; a process that has not ended by then is killed.
         down: Option<Duration>,
     },
     /// The machine loses power: unsynced pages and directory entries may be gone.
@@ -172,12 +180,14 @@ pub enum FaultKind {
         /// For how long.
         lasts: Option<Duration>,
     },
-    /// Syncs take longer.
+    /// Syncs take longer, and bytes too if a bandwidth is given.
     SlowDisk {
         /// Whose disk.
         node: Selector,
         /// How long a sync takes.
         sync: Latency,
+        /// How fast bytes are written, and read when logs are loaded; `None`: at once.
+        bandwidth: Option<Bandwidth>,
         /// For how long.
         lasts: Option<Duration>,
     },
@@ -255,6 +265,7 @@ impl FaultKind {
     pub fn name(&self) -> &'static str {
         match self {
             FaultKind::Crash { .. } => "crash",
+            FaultKind::Shutdown { .. } => "shutdown",
             FaultKind::PowerLoss { .. } => "power-loss",
             FaultKind::Pause { .. } => "pause",
             FaultKind::Partition { .. } => "partition",
@@ -278,9 +289,10 @@ impl FaultKind {
     /// How long it lasts after it fired; `None` until settle; zero if it is over at once.
     pub fn lasts(&self) -> Option<Duration> {
         match self {
-            FaultKind::Crash { down, .. } | FaultKind::PowerLoss { down, .. } | FaultKind::ReplaceDisk { down, .. } => {
-                *down
-            }
+            FaultKind::Crash { down, .. }
+            | FaultKind::Shutdown { down, .. }
+            | FaultKind::PowerLoss { down, .. }
+            | FaultKind::ReplaceDisk { down, .. } => *down,
             FaultKind::Flap { lasts, .. }
             | FaultKind::Swizzle { lasts, .. }
             | FaultKind::LossyLink { lasts, .. }
@@ -304,6 +316,7 @@ impl FaultKind {
     pub fn set_lasts(&mut self, duration: Duration) {
         match self {
             FaultKind::Crash { down: lasts, .. }
+            | FaultKind::Shutdown { down: lasts, .. }
             | FaultKind::PowerLoss { down: lasts, .. }
             | FaultKind::ReplaceDisk { down: lasts, .. }
             | FaultKind::Flap { lasts, .. }
@@ -328,6 +341,7 @@ impl FaultKind {
     pub fn selectors(&self) -> (&Selector, Option<&Selector>) {
         match self {
             FaultKind::Crash { node, .. }
+            | FaultKind::Shutdown { node, .. }
             | FaultKind::PowerLoss { node, .. }
             | FaultKind::ReplaceDisk { node, .. }
             | FaultKind::Pause { node, .. }

@@ -49,6 +49,8 @@ pub enum Takes {
     Boolean,
     /// A share such as `200ppm`.
     Ratio,
+    /// A bandwidth such as `1Mbit/s`.
+    Bandwidth,
     /// A text.
     Text,
     /// A list of whole numbers.
@@ -71,6 +73,7 @@ impl Takes {
             Takes::Count => "a whole number from 1",
             Takes::Boolean => "true or false",
             Takes::Ratio => "a share such as \"200ppm\" or \"1%\"",
+            Takes::Bandwidth => "a bandwidth such as \"1Mbit/s\"",
             Takes::Text => "a text",
             Takes::Counts => "a list of whole numbers",
             Takes::Settings => "a table of settings",
@@ -98,6 +101,7 @@ const DIRECTION: Parameter = may(
 #[rustfmt::skip] // a table reads best by the line
 pub static FAULTS: &[FaultForm] = &[
     FaultForm { name: "crash", colour: "red", meaning: "The process dies; what it wrote stays in the page cache. It starts again after `down`.", parameters: &[need("node", Takes::Selector, "Who dies."), DOWN] },
+    FaultForm { name: "shutdown", colour: "blue", meaning: "A broker is asked to end (SIGTERM): it hands its leaderships over, flushes its logs, leaves the marker of a clean shutdown and ends. Other processes just die. It starts again after `down`; one that has not ended by then is killed.", parameters: &[need("node", Takes::Selector, "Who is asked."), DOWN] },
     FaultForm { name: "power-loss", colour: "crimson", meaning: "The machine loses power: unsynced pages and directory entries may be gone, torn or kept. It starts again after `down`.", parameters: &[need("node", Takes::Selector, "Who loses power."), DOWN, may("keep", Takes::Keep, "Which unsynced pages survive; default: random.")] },
     FaultForm { name: "pause", colour: "amber", meaning: "The process stops, as in a long garbage collection; its kernel still acknowledges and buffers. It resumes after `for`.", parameters: &[need("node", Takes::Selector, "Who stops."), FOR] },
     FaultForm { name: "replace-disk", colour: "maroon", meaning: "The machine stops and comes back with an empty disk.", parameters: &[need("node", Takes::Selector, "Whose disk."), DOWN] },
@@ -110,7 +114,7 @@ pub static FAULTS: &[FaultForm] = &[
     FaultForm { name: "reset-connections", colour: "orange", meaning: "All connections between two sets of nodes are reset; new ones succeed at once.", parameters: &[need("from", Takes::Selector, "One side."), need("to", Takes::Selector, "The other side.")] },
     FaultForm { name: "hold", colour: "teal", meaning: "The n-th frame of an API from `from` to `to` waits, and all behind it on its connection, until a time has passed or a condition turned true.", parameters: &[need("api", Takes::Api, "Which request."), need("from", Takes::Selector, "Who sends the request."), need("to", Takes::Selector, "Who the request is for."), may("nth", Takes::Count, "Which such frame since the fault fired; default: 1."), need("until", Takes::Until, "What it waits for: a time counted from when the fault fires, such as \"10s\", or a condition; at the latest until settle."), may("response", Takes::Boolean, "Whether the response is held instead of the request; default: false.")] },
     FaultForm { name: "bit-rot", colour: "brown", meaning: "Bits of a partition's log change silently: reads find them flipped until they are written anew. Heals after `for`.", parameters: &[need("node", Takes::Selector, "Whose disk."), need("partition", Takes::Text, "TOPIC/PARTITION."), may("count", Takes::Count, "How many bits; default: 1."), FOR] },
-    FaultForm { name: "slow-disk", colour: "tan", meaning: "Syncs take longer. Heals after `for`.", parameters: &[need("node", Takes::Selector, "Whose disk."), need("sync", Takes::Latency, "How long a sync takes."), FOR] },
+    FaultForm { name: "slow-disk", colour: "tan", meaning: "Syncs take longer, and bytes too if `bandwidth` is given. Heals after `for`.", parameters: &[need("node", Takes::Selector, "Whose disk."), need("sync", Takes::Latency, "How long a sync takes."), may("bandwidth", Takes::Bandwidth, "How fast bytes are written, and read when logs are loaded; default: at once."), FOR] },
     FaultForm { name: "stall-disk", colour: "sienna", meaning: "A disk answers nothing: syncs and large writes wait. Heals after `for`.", parameters: &[need("node", Takes::Selector, "Whose disk."), FOR] },
     FaultForm { name: "full-disk", colour: "olive", meaning: "A disk has no space left: writes fail. Heals after `for`; a process that gave up starts again then.", parameters: &[need("node", Takes::Selector, "Whose disk."), FOR] },
     FaultForm { name: "disk-error", colour: "rust", meaning: "Reads, writes and syncs fail. Heals after `for`; a process that gave up starts again then.", parameters: &[need("node", Takes::Selector, "Whose disk."), FOR] },

@@ -49,7 +49,6 @@ pub(crate) const UNSUPPORTED_SETTINGS: &[(Scope, &str)] = &[
     (Scope::Broker, "fetch.purgatory.purge.interval.requests"),
     (Scope::Broker, "max.incremental.fetch.session.cache.slots"),
     (Scope::Broker, "fetch.max.bytes"),
-    (Scope::Broker, "producer.id.expiration.check.interval.ms"),
     (Scope::ZooKeeper, "minSessionTimeout"),
     (Scope::ZooKeeper, "maxSessionTimeout"),
     (Scope::ZooKeeper, "snapCount"),

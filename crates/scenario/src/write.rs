@@ -192,7 +192,7 @@ impl Writer {
         self.trigger(&fault.trigger);
         self.key("kind", quoted(fault.kind.name()));
         match &fault.kind {
-            FaultKind::Crash { node, .. } => self.key("node", selector(node)),
+            FaultKind::Crash { node, .. } | FaultKind::Shutdown { node, .. } => self.key("node", selector(node)),
             FaultKind::PowerLoss { node, keep, .. } => {
                 self.key("node", selector(node));
                 self.key("keep", quoted(keep));
@@ -202,9 +202,12 @@ impl Writer {
             | FaultKind::StallDisk { node, .. }
             | FaultKind::FullDisk { node, .. }
             | FaultKind::DiskError { node, .. } => self.key("node", selector(node)),
-            FaultKind::SlowDisk { node, sync, .. } => {
+            FaultKind::SlowDisk { node, sync, bandwidth, .. } => {
                 self.key("node", selector(node));
                 self.key("sync", latency(sync));
+                if let Some(bandwidth) = bandwidth {
+                    self.key("bandwidth", quoted(bandwidth));
+                }
             }
             FaultKind::BitRot { node, topic, partition, count, .. } => {
                 self.key("node", selector(node));
@@ -257,9 +260,13 @@ impl Writer {
             }
         }
         match (&fault.kind, fault.kind.lasts()) {
-            (FaultKind::Crash { .. } | FaultKind::PowerLoss { .. } | FaultKind::ReplaceDisk { .. }, Some(down)) => {
-                self.key("down", quoted(down))
-            }
+            (
+                FaultKind::Crash { .. }
+                | FaultKind::Shutdown { .. }
+                | FaultKind::PowerLoss { .. }
+                | FaultKind::ReplaceDisk { .. },
+                Some(down),
+            ) => self.key("down", quoted(down)),
             (FaultKind::ResetConnections { .. } | FaultKind::Hold { .. }, _) | (_, None) => {}
             (_, Some(lasts)) => self.key("for", quoted(lasts)),
         }

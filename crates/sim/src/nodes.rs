@@ -1,13 +1,16 @@
 //! Puts the plan's nodes into the world: the ensemble, the brokers, the services.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::rc::Rc;
 
 use broker::{BrokerConfig, Flaws};
 use host::sim::{Latency, World};
 use host::{Address, Host};
 use scenario::Plan;
-use trace::Name;
+use tokio::sync::oneshot;
+use trace::{EventId, Name};
 use zookeeper::MemberConfig;
 
 use crate::services::{self, KAFKA_PORT, SharedLedger};
@@ -22,8 +25,31 @@ pub fn latency(latency: &scenario::Latency) -> Latency {
     Latency { p50_ns: latency.p50.nanos(), p99_ns: latency.p99.nanos() }
 }
 
+/// How to ask running brokers to end.
+#[derive(Default)]
+pub struct Stops(RefCell<BTreeMap<Name, oneshot::Sender<EventId>>>);
+
+impl Stops {
+    /// Asks a node to end, because of `cause`. False if it cannot be asked.
+    pub fn ask(&self, node: Name, cause: EventId) -> bool {
+        let asked = self.0.borrow_mut().remove(&node);
+        asked.is_some_and(|asked| asked.send(cause).is_ok())
+    }
+
+    /// What a process that has just started waits for.
+    async fn asked(self: Rc<Self>, node: Name) -> EventId {
+        let (sender, receiver) = oneshot::channel();
+        self.0.borrow_mut().insert(node, sender);
+        match receiver.await {
+            Ok(cause) => cause,
+            // The next incarnation has taken its place.
+            Err(_) => pending().await,
+        }
+    }
+}
+
 /// Registers every node of the plan. None is started.
-pub fn add(world: &World, plan: &Rc<Plan>, ledger: &SharedLedger) {
+pub fn add(world: &World, plan: &Rc<Plan>, ledger: &SharedLedger, stops: &Rc<Stops>) {
     let members: BTreeMap<u32, Name> =
         (1..=plan.cluster.zookeepers).map(|id| (id, Name::new(&format!("zk-{id}")))).collect();
     for id in members.keys().copied() {
@@ -32,7 +58,10 @@ pub fn add(world: &World, plan: &Rc<Plan>, ledger: &SharedLedger) {
     }
     for id in 1..=plan.cluster.brokers {
         let config = broker_config(plan, id);
-        world.add_node(&format!("broker-{id}"), move |host| Box::pin(broker::run_broker(host, config.clone())));
+        let (name, stops) = (trace::broker_name(id as i32), stops.clone());
+        world.add_node(name.as_str(), move |host| {
+            Box::pin(broker::run_broker_until(host, config.clone(), stops.clone().asked(name)))
+        });
     }
     for place in 0..plan.producers.len() {
         for index in 0..plan.producers[place].count {
@@ -80,10 +109,14 @@ fn member_config(plan: &Plan, id: u32, members: BTreeMap<u32, Name>) -> MemberCo
     member
 }
 
+/// The flaws that the plan switches on: brokers' and clients'.
+pub fn flaws(plan: &Plan) -> Flaws {
+    Flaws::parse(plan.cluster.flaws.iter().map(String::as_str))
+        .unwrap_or_else(|error| panic!("the scenario says that this flaw is built: {error}"))
+}
+
 fn broker_config(plan: &Plan, id: u32) -> BrokerConfig {
     let name = format!("broker-{id}");
-    let flaws = Flaws::parse(plan.cluster.flaws.iter().map(String::as_str))
-        .unwrap_or_else(|error| panic!("the scenario says that this flaw is built: {error}"));
     BrokerConfig {
         id: id as i32,
         rack: plan.cluster.rack(id).map(str::to_owned),
@@ -91,7 +124,7 @@ fn broker_config(plan: &Plan, id: u32) -> BrokerConfig {
         advertised: Address::new(&name, KAFKA_PORT),
         zookeeper: (1..=plan.cluster.zookeepers).map(|id| Address::new(&format!("zk-{id}"), 2181)).collect(),
         settings: services::settings(&plan.cluster.broker_config(id)),
-        flaws,
+        flaws: flaws(plan),
         data: "data".into(),
     }
 }

@@ -120,6 +120,7 @@ pub(crate) fn context(plan: &Plan) -> Context {
                 .any(|topic| topic.effective_config(&plan.cluster).boolean("unclean.leader.election.enable")),
         flush_every_message: brokers.into_iter().all(|config| config.integer("log.flush.interval.messages") == 1),
         allow: plan.expect.allow.iter().cloned().collect::<BTreeSet<_>>(),
+        expected: plan.expect.violation.iter().cloned().collect::<BTreeSet<_>>(),
         ..Context::default()
     };
     context.bounds.settle_ns = plan.phases.settle.nanos();
@@ -150,8 +151,9 @@ async fn main(world: World, plan: Rc<Plan>) -> Raw {
     let ledger: SharedLedger = Rc::new(Ledger::default());
     let judge = Judge::new(world.clone(), plan.clone());
     judge.start();
-    nodes::add(&world, &plan, &ledger);
-    let injector = Injector::new(world.clone(), plan.clone(), judge.clone());
+    let stops = Rc::new(nodes::Stops::default());
+    nodes::add(&world, &plan, &ledger, &stops);
+    let injector = Injector::new(world.clone(), plan.clone(), judge.clone(), stops);
 
     let warmup = phase(&world, Phase::Warmup);
     boot(&world, &plan, &judge, warmup).await;

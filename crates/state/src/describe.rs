@@ -177,6 +177,11 @@ fn describe_replica(kind: &EventKind) -> String {
             let how = if *clean { "cleanly" } else { "with recovery" };
             format!("{partition} loaded {how}: log {log_start}..{log_end}, high watermark {high_watermark}")
         }
+        K::EpochsLoaded { partition, epochs } => {
+            let known: Vec<String> = epochs.iter().map(|(epoch, start)| format!("{epoch} from {start}")).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            format!("{partition} knows these leader epochs: {known}")
+        }
         K::BecameLeader { partition, leader_epoch, log_end, isr, .. } => {
             format!("{partition} leads, epoch {leader_epoch} from offset {log_end}, ISR {isr}")
         }

@@ -403,6 +403,13 @@ pub enum EventKind {
         /// Whether a clean-shutdown marker was found (no recovery).
         clean: bool,
     },
+    /// The leader epochs that a replica knows of its log, right after it was loaded.
+    EpochsLoaded {
+        /// The partition.
+        partition: Partition,
+        /// Each epoch and its first offset, in order.
+        epochs: Box<[(i32, i64)]>,
+    },
     /// A replica leads from here on, as it believes.
     BecameLeader {
         /// The partition.

@@ -3,6 +3,7 @@
 use std::io;
 use std::rc::Rc;
 
+use host::{Disk, Open};
 use log::Log;
 use log::checkpoint::{self, Offsets};
 use trace::{EventId, EventKind, Name, Partition};
@@ -10,6 +11,7 @@ use uuid::Uuid;
 
 use super::{Replica, ReplicaManager};
 use crate::config::TopicSettings;
+use crate::flaws::Flaw;
 
 impl ReplicaManager {
     /// Loads every log in the data directory.
@@ -21,7 +23,11 @@ impl ReplicaManager {
         disk.create_dir_all(&self.data)?;
         disk.sync_dir("").await?;
         // Gone before the first log is touched: a crash while loading is no clean shutdown (KAFKA-10471).
-        let clean = checkpoint::take_clean_shutdown(&disk, &self.data).await?;
+        let late = self.flaws.has(Flaw::CleanShutdownMarkerLateDelete);
+        let clean = match late {
+            true => checkpoint::is_clean_shutdown(&disk, &self.data),
+            false => checkpoint::take_clean_shutdown(&disk, &self.data).await?,
+        };
         let high_watermarks = self.read_offsets(checkpoint::REPLICATION_OFFSET_CHECKPOINT);
         let recovery_points = self.read_offsets(checkpoint::RECOVERY_POINT_CHECKPOINT);
         for entry in disk.list(&self.data)? {
@@ -32,6 +38,8 @@ impl ReplicaManager {
             let topic_id = checkpoint::read_topic_id(&disk, &directory)?.unwrap_or(Uuid::nil());
             let settings = settings(partition.topic.as_str());
             let config = self.log_config(&settings);
+            // Reading a log takes its time, if the disk is slow.
+            disk.admit(size_of(&disk, &directory)?).await;
             let log = Log::open(&disk, &directory, config, clean, point, high_watermark, self.host.wall())
                 .map_err(io::Error::other)?;
             let loaded = EventKind::LogLoaded {
@@ -41,8 +49,13 @@ impl ReplicaManager {
                 high_watermark: log.high_watermark(),
                 clean,
             };
-            self.host.emit(cause, loaded);
+            let loaded = self.host.emit(cause, loaded);
+            let epochs = log.epochs().entries().iter().map(|entry| (entry.epoch, entry.start_offset)).collect();
+            self.host.emit(loaded, EventKind::EpochsLoaded { partition, epochs });
             self.insert(Replica::new(partition, topic_id, settings, log));
+        }
+        if late {
+            checkpoint::take_clean_shutdown(&disk, &self.data).await?;
         }
         Ok(())
     }
@@ -82,6 +95,13 @@ impl ReplicaManager {
     fn read_offsets(&self, file: &str) -> Offsets {
         checkpoint::read_offsets(&self.host.disk(), &format!("{}/{file}", self.data)).unwrap_or_default()
     }
+}
+
+/// How many bytes of segments a directory holds.
+fn size_of(disk: &Disk, directory: &str) -> io::Result<usize> {
+    let segments = disk.list(directory)?.into_iter().filter(|entry| entry.name.ends_with(".log"));
+    let lengths = segments.map(|entry| Ok(disk.open(&format!("{directory}/{}", entry.name), Open::Existing)?.len()));
+    lengths.sum::<io::Result<u64>>().map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
 }
 
 /// The partition whose log is in a directory of this name.

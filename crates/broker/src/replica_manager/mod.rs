@@ -22,7 +22,7 @@ pub use checkpoints::{run_high_watermark_checkpoints, run_recovery_point_checkpo
 pub use isr::{IsrQueue, Proposal, Unannounced, run_isr_notifier, run_isr_shrinker, run_isr_writer};
 pub(crate) use replica::Role;
 pub use replica::{Offsets, Replica};
-pub use retention::run_retention;
+pub use retention::{run_producer_expiration, run_retention};
 
 use crate::canary::Canary;
 use crate::config::{Settings, TopicSettings};
@@ -148,7 +148,11 @@ impl ReplicaManager {
             flush_messages: interval(topic.flush_messages),
             flush_ms: interval(topic.flush_ms),
             producer_id_expiration_ms: self.settings.producer_id_expiration_ms,
-            flaws: LogFlaws { no_dir_fsync: self.flaws.has(Flaw::NoDirFsync) },
+            flaws: LogFlaws {
+                no_dir_fsync: self.flaws.has(Flaw::NoDirFsync),
+                epoch_zero_lost_in_recovery: self.flaws.has(Flaw::EpochZeroLostInRecovery),
+                no_dedup: self.flaws.has(Flaw::NoDedupEpochBump),
+            },
             ..LogConfig::default()
         }
     }

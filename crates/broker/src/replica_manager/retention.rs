@@ -1,4 +1,4 @@
-//! Retention: whole segments that are too old go, and producers that were silent too long are forgotten.
+//! Retention: whole segments that are too old go, and producers that were silent too long are forgotten (KIP-854).
 
 use std::rc::Rc;
 
@@ -19,13 +19,24 @@ pub async fn run_retention(broker: Rc<Broker>) {
     }
 }
 
+/// Forgets silent producers each `producer.id.expiration.check.interval.ms`.
+pub async fn run_producer_expiration(broker: Rc<Broker>) {
+    let interval = milliseconds(broker.settings.producer_id_expiration_check_interval_ms);
+    loop {
+        broker.host.sleep(interval).await;
+        let now = broker.host.wall();
+        for replica in broker.replicas.all() {
+            replica.state.borrow_mut().log.expire_producers(now);
+        }
+    }
+}
+
 /// Deletes segments all of whose records are older than `retention.ms`. (`retention.bytes` and compaction are not there
 /// yet.) The log itself keeps what is not below the high watermark (KAFKA-5634).
 fn enforce(broker: &Broker, replica: &Replica) {
     let settings = replica.settings.borrow().clone();
     let now = broker.host.wall();
     let mut state = replica.state.borrow_mut();
-    state.log.expire_producers(now);
     if settings.retention_ms < 0 || !settings.cleanup_policy.contains("delete") {
         return;
     }

@@ -28,6 +28,8 @@ pub(crate) type RequestId = u64;
 pub(crate) trait Cluster {
     /// The broker that leads the partition, if one is known.
     fn leader(&self, partition: Partition) -> Option<i32>;
+    /// Whether the last answer about the topic did not know it.
+    fn is_missing(&self, topic: Name) -> bool;
     /// Whether a request can go to the broker now.
     fn can_send(&self, broker: i32) -> bool;
 }
@@ -266,7 +268,7 @@ impl ProducerCore {
             }
             for id in self.queues[place].undecided.clone() {
                 let (doubt, cause) = (self.batches[&id].doubt, self.batches[&id].cause);
-                if let Some(doubt) = doubt {
+                if let Some(doubt) = doubt.filter(|_| !self.config.flaws.resends_in_doubt) {
                     let error = Name::new("IN_DOUBT_AT_EPOCH_BUMP");
                     self.decide(id, |_| Outcome::Unknown { error }, doubt.max(cause), &mut effects);
                 }
@@ -280,6 +282,14 @@ impl ProducerCore {
             }
         }
         effects
+    }
+
+    /// The flaw `metadata_blip_resets_sequences`: with the topic, its partitions' sequence numbers are forgotten.
+    pub(crate) fn forget_missing(&mut self, cluster: &dyn Cluster) {
+        let idle = self.queues.iter_mut().filter(|queue| queue.undecided.is_empty());
+        for queue in idle.filter(|queue| cluster.is_missing(queue.partition.topic)) {
+            queue.sequences = Sequences::NEW;
+        }
     }
 
     /// The next request that can go out, if any. Call it until there is none.

@@ -101,6 +101,8 @@ pub(super) struct Model {
     pub(super) now: Time,
     /// Who leads all partitions.
     pub(super) leader: i32,
+    /// Whether the broker asked last knew no topic.
+    pub(super) topic_is_missing: bool,
     logs: BTreeMap<Partition, Log>,
     links: BTreeMap<i32, Link>,
     zombies: VecDeque<Sent>,
@@ -113,13 +115,18 @@ pub(super) struct Model {
 
 struct View<'a> {
     leader: i32,
+    topic_is_missing: bool,
     links: &'a BTreeMap<i32, Link>,
     max_in_flight: usize,
 }
 
 impl Cluster for View<'_> {
     fn leader(&self, _: Partition) -> Option<i32> {
-        Some(self.leader)
+        (!self.topic_is_missing).then_some(self.leader)
+    }
+
+    fn is_missing(&self, _: Name) -> bool {
+        self.topic_is_missing
     }
 
     fn can_send(&self, broker: i32) -> bool {
@@ -145,6 +152,7 @@ impl Model {
             core: ProducerCore::new(Rc::new(config), Name::new("p-0")),
             now: Time::from_millis(1),
             leader: 0,
+            topic_is_missing: false,
             logs: (0..PARTITIONS).map(|index| (Partition::new("t", index), Log::default())).collect(),
             links: (0..BROKERS).map(|broker| (broker, Link::default())).collect(),
             zombies: VecDeque::new(),
@@ -189,7 +197,12 @@ impl Model {
             self.tell(effects);
         }
         loop {
-            let view = View { leader: self.leader, links: &self.links, max_in_flight: self.core.config.max_in_flight };
+            let (leader, topic_is_missing) = (self.leader, self.topic_is_missing);
+            let max_in_flight = self.core.config.max_in_flight;
+            let view = View { leader, topic_is_missing, links: &self.links, max_in_flight };
+            if self.core.config.flaws.metadata_blip_resets_sequences {
+                self.core.forget_missing(&view);
+            }
             let Some(plan) = self.core.drain(self.now, &view) else { return };
             let event = self.event();
             self.core.on_the_wire(plan.id, &Rc::new(Cell::new(Some(event))));

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use host::Time;
-use trace::{EventId, EventKind, Partition};
+use trace::{EventId, EventKind, Name, Partition};
 use wire::kafka::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use wire::kafka::messages::{InitProducerIdRequest, ProduceRequest, ProduceResponse};
 use wire::kafka::{ErrorCode, ProducerId, Request, Response};
@@ -49,6 +49,10 @@ struct View<'a> {
 impl Cluster for View<'_> {
     fn leader(&self, partition: Partition) -> Option<i32> {
         self.network.leadership(partition).leader
+    }
+
+    fn is_missing(&self, topic: Name) -> bool {
+        self.network.with_metadata(|metadata| metadata.is_missing(topic))
     }
 
     fn can_send(&self, broker: i32) -> bool {
@@ -152,6 +156,9 @@ impl Shared {
         }
         let identity_due = self.ask_for_identity(now);
         let view = View { network: &self.network, max_in_flight: self.config.max_in_flight };
+        if self.config.flaws.metadata_blip_resets_sequences {
+            self.core.borrow_mut().forget_missing(&view);
+        }
         let wanted = self.core.borrow().wanted_brokers(now, &view);
         let mut wake_at = identity_due;
         for (broker, cause) in wanted {

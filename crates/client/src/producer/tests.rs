@@ -7,7 +7,7 @@ use wire::kafka::ErrorCode;
 use super::Outcome;
 use super::model::{Injected, Model, config};
 use super::sequences::ProducerIdentity;
-use crate::config::ProducerConfig;
+use crate::config::{ProducerConfig, ProducerFlaws};
 
 /// A model in which records 0 and 1 are in the log of partitions 0 and 1.
 fn model() -> Model {
@@ -80,6 +80,49 @@ fn a_lost_acknowledgement_leads_to_no_duplicate() {
     model.settle();
     assert_eq!(model.log(0), [0, 2, 3]);
     assert_eq!(model.outcome(3), Outcome::Acked { offset: 2 });
+}
+
+/// Sends a record around a moment in which the topic is missing; returns what is in the log then.
+fn log_after_blip(flaws: ProducerFlaws) -> Vec<u64> {
+    let mut model = Model::new(ProducerConfig { flaws, ..config(true) });
+    model.warm_up();
+    model.topic_is_missing = true;
+    send_batches(&mut model, 1);
+    model.topic_is_missing = false;
+    model.settle();
+    assert!(matches!(model.outcome(2), Outcome::Acked { .. }));
+    model.log(0).to_vec()
+}
+
+#[test]
+fn a_topic_that_is_missing_once_leaves_the_numbers_alone_unless_the_flaw_is_on() {
+    assert_eq!(log_after_blip(ProducerFlaws::default()), [0, 2]);
+    // librdkafka before 1.9.0: record 2 has the number of record 0, and counts as that.
+    let flaws = ProducerFlaws { metadata_blip_resets_sequences: true, ..ProducerFlaws::default() };
+    assert_eq!(log_after_blip(flaws), [0]);
+}
+
+/// Appends a batch, loses the answer, and has the retry refused as out of order; returns what is in the log then.
+fn log_after_refused_retry(flaws: ProducerFlaws) -> Vec<u64> {
+    let mut model = Model::new(ProducerConfig { flaws, ..config(true) });
+    model.warm_up();
+    send_batches(&mut model, 1);
+    model.process(0, None);
+    model.break_link(0, false, 200);
+    model.advance(1_000);
+    model.run_sender();
+    model.process(0, refuse(ErrorCode::OutOfOrderSequenceNumber));
+    model.receive(0, 200);
+    model.settle();
+    model.log(0).to_vec()
+}
+
+#[test]
+fn a_batch_in_doubt_is_not_sent_again_under_a_new_epoch_unless_the_flaw_is_on() {
+    assert_eq!(log_after_refused_retry(ProducerFlaws::default()), [0, 2]);
+    // Kafka's producer takes the refusal for a proof (KIP-360).
+    let flaws = ProducerFlaws { resends_in_doubt: true, ..ProducerFlaws::default() };
+    assert_eq!(log_after_refused_retry(flaws), [0, 2, 2]);
 }
 
 #[test]

@@ -15,13 +15,17 @@ pub const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 /// # Errors
 /// Of the disk.
 pub async fn take_clean_shutdown(disk: &Disk, directory: &str) -> io::Result<bool> {
-    let path = format!("{directory}/{CLEAN_SHUTDOWN}");
-    let clean = disk.exists(&path);
+    let clean = is_clean_shutdown(disk, directory);
     if clean {
-        disk.delete(&path)?;
+        disk.delete(&format!("{directory}/{CLEAN_SHUTDOWN}"))?;
         disk.sync_dir(directory).await?;
     }
     Ok(clean)
+}
+
+/// Whether the marker is in `directory`.
+pub fn is_clean_shutdown(disk: &Disk, directory: &str) -> bool {
+    disk.exists(&format!("{directory}/{CLEAN_SHUTDOWN}"))
 }
 
 /// Leaves the marker in `directory`, when all logs are flushed and all checkpoints are written.

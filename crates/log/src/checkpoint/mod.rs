@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-pub use clean_shutdown::{CLEAN_SHUTDOWN, take_clean_shutdown, write_clean_shutdown};
+pub use clean_shutdown::{CLEAN_SHUTDOWN, is_clean_shutdown, take_clean_shutdown, write_clean_shutdown};
 pub use offsets::{
     Offsets, RECOVERY_POINT_CHECKPOINT, REPLICATION_OFFSET_CHECKPOINT, decode_offsets, encode_offsets, read_offsets,
     write_offsets,

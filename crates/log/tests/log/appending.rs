@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use log::{AppendError, Appended, LogConfig, ProducerError, TimestampType};
+use log::{AppendError, Appended, LogConfig, LogFlaws, ProducerError, TimestampType};
 use wire::batch::{BatchBuilder, EndTransactionMarker, MarkerKind, verify_crc};
 use wire::kafka::ErrorCode;
 
@@ -90,6 +90,19 @@ fn a_retry_is_answered_with_the_old_offset_and_not_appended() {
         };
         assert_eq!(again, expected);
         assert_eq!(log.end_offset(), 12);
+    });
+}
+
+#[test]
+fn with_its_flaw_a_retry_is_called_out_of_order() {
+    // Redpanda #3039, the flaw no-dedup-epoch-bump.
+    on_disk(async |disk| {
+        let flaws = LogFlaws { no_dedup: true, ..LogFlaws::default() };
+        let mut log = open(&disk, LogConfig { flaws, ..LogConfig::default() });
+        append(&mut log, 0, produced(42, 1, 0, 3));
+        let again = log.append_as_leader(produced(42, 1, 0, 3), 0, NOW_MS).unwrap_err();
+        assert_eq!(again.code(), ErrorCode::OutOfOrderSequenceNumber);
+        assert_eq!(log.end_offset(), 3);
     });
 }
 

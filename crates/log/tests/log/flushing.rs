@@ -82,7 +82,7 @@ fn what_is_flushed_survives_a_power_loss() {
 #[test]
 fn files_are_lost_without_directory_sync() {
     // KAFKA-3968, the flaw no-dir-fsync.
-    assert_eq!(end_after_power_loss(LogFlaws { no_dir_fsync: true }), 0);
+    assert_eq!(end_after_power_loss(LogFlaws { no_dir_fsync: true, ..LogFlaws::default() }), 0);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use host::Open;
-use log::LogConfig;
+use log::{LogConfig, LogFlaws};
 
 use crate::support::*;
 
@@ -42,6 +42,26 @@ fn a_reopened_log_is_the_same_log() {
             log.truncate_to(0).unwrap();
         }
     });
+}
+
+/// The epochs known after epochs 0 and 1 were written and the log was opened again.
+fn epochs_after_reopening(flaws: LogFlaws) -> Vec<i32> {
+    on_machine(0, async move |machine: Machine| {
+        let disk = machine.start().await;
+        let config = LogConfig { flaws, ..small() };
+        let mut log = open(&disk, config.clone());
+        append(&mut log, 0, batch(10));
+        append(&mut log, 1, batch(10));
+        reopen(&disk, config, false, 0).epochs().entries().iter().map(|entry| entry.epoch).collect()
+    })
+}
+
+#[test]
+fn epoch_zero_is_recovered_unless_its_flaw_is_on() {
+    // KAFKA-10432, the flaw epoch-zero-lost-in-recovery.
+    assert_eq!(epochs_after_reopening(LogFlaws::default()), [0, 1]);
+    let flaws = LogFlaws { epoch_zero_lost_in_recovery: true, ..LogFlaws::default() };
+    assert_eq!(epochs_after_reopening(flaws), [1]);
 }
 
 #[test]

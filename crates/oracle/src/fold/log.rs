@@ -69,6 +69,11 @@ impl ReplicaLog {
         &self.batches
     }
 
+    /// Whether it is known what it holds at every offset.
+    pub fn is_known(&self) -> bool {
+        self.unknown.is_none()
+    }
+
     /// The last batch, unless what is at the end is unknown.
     pub fn last(&self) -> Option<&Batch> {
         self.batches.last().filter(|last| last.end() == self.end)

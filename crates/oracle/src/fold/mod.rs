@@ -22,6 +22,8 @@ pub(crate) struct Node {
     pub alive: bool,
     pub incarnation: u32,
     pub last_stop: Option<StopReason>,
+    /// Whether the last process that had loaded a log here died without ending well, its machine's power still on.
+    pub crashed_with_logs: bool,
     /// Whether a fault made its bits rot: what its logs hold proves nothing about its software.
     pub bad_disk: bool,
     /// Whether the registration of this incarnation stands.
@@ -124,6 +126,7 @@ impl World {
             alive: true,
             incarnation: 0,
             last_stop: None,
+            crashed_with_logs: false,
             bad_disk: false,
             registered: true,
             broker_epoch: -1,
@@ -166,6 +169,9 @@ impl World {
         node.alive = false;
         node.registered = false;
         node.last_stop = Some(reason);
+        if self.replicas_on(name).any(|replica| replica.loaded) {
+            self.node_mut(name).crashed_with_logs = matches!(reason, StopReason::Crash | StopReason::Panic);
+        }
         for replica in self.replicas_on(name) {
             replica.loaded = false;
             replica.role = Role::None;
@@ -398,6 +404,7 @@ fn partition_of(kind: &EventKind) -> Option<Partition> {
         EventKind::PartitionCreated { partition, .. }
         | EventKind::LeadershipDecided { partition, .. }
         | EventKind::LogLoaded { partition, .. }
+        | EventKind::EpochsLoaded { partition, .. }
         | EventKind::BecameLeader { partition, .. }
         | EventKind::BecameFollower { partition, .. }
         | EventKind::ReplicaStopped { partition, .. }

@@ -1,7 +1,7 @@
 //! duplicate: a record of an idempotent producer is at more than one offset.
 //!
 //! From: Jepsen's Kafka workload; KIP-98. The signature tells whether the copies were polled or read at the end.
-//! Legal: without idempotence retries may duplicate (the tally counts it); polling one offset twice is redelivery, no duplicate.
+//! Legal: without idempotence retries may duplicate (the tally counts it), unless the scenario expects this very violation; polling one offset twice is redelivery, no duplicate.
 //! Not checked: that an application sent the same thing twice, as two records (H13).
 
 use trace::{EventId, EventKind, Name, Partition};
@@ -26,9 +26,7 @@ pub(crate) struct Duplicate {
 impl Oracle for Duplicate {
     fn observe(&mut self, moment: &Moment, findings: &mut Findings) {
         let EventKind::RecordPolled { partition, offset, sequence, producer, .. } = &moment.event.kind else { return };
-        if !moment.context.clients.get(producer).is_some_and(|facts| facts.idempotent)
-            || moment.world.deleted_topics.contains(&partition.topic)
-        {
+        if !moment.context.forbids_duplicates(*producer) || moment.world.deleted_topics.contains(&partition.topic) {
             return;
         }
         findings.fact();
@@ -49,7 +47,7 @@ impl Oracle for Duplicate {
         {
             let mut first: Table<(Name, u64), i64> = Table::default();
             for (offset, producer, sequence) in &read.records {
-                if !ending.context.clients.get(producer).is_some_and(|facts| facts.idempotent) {
+                if !ending.context.forbids_duplicates(*producer) {
                     continue;
                 }
                 findings.fact();
@@ -90,5 +88,11 @@ mod tests {
     #[test]
     fn without_idempotence_retries_may_duplicate() {
         story().not_idempotent().sent(0).polled(0, 0).polled(4, 0).read(&[(0, 0), (4, 0)]).vacuous();
+    }
+
+    #[test]
+    fn a_hazard_scenario_is_shown_what_its_configuration_permits() {
+        // H5.
+        story().not_idempotent().expect("duplicate").sent(0).read(&[(0, 0), (4, 0)]).fires(&["stored"]);
     }
 }

@@ -2,7 +2,8 @@
 //! although order is promised (idempotence, or one request in flight).
 //!
 //! From: Kafka's producer documentation (max.in.flight.requests.per.connection); KAFKA-5494.
-//! Legal: without idempotence and with several requests in flight, retries reorder. Only the first copy of a duplicate counts.
+//! Legal: without idempotence and with several requests in flight, retries reorder, unless the scenario expects this very
+//! violation. Only the first copy of a duplicate counts.
 //! Not checked: one key in two partitions (after partitions were added); order between producers.
 
 use trace::Name;
@@ -21,7 +22,7 @@ impl Oracle for OutOfOrder {
             let mut last: Table<(Name, u32), (u64, i64)> = Table::default();
             let mut stored: Table<(Name, u64), ()> = Table::default();
             for (offset, producer, sequence) in &read.records {
-                let promised = ending.context.clients.get(producer).is_some_and(|facts| facts.keeps_order());
+                let promised = ending.context.forbids_reordering(*producer);
                 let Some(record) = ending.records.record(*producer, *sequence).filter(|_| promised) else { continue };
                 if stored.insert((*producer, *sequence), ()).is_some() {
                     continue;
@@ -73,5 +74,13 @@ mod tests {
         let mut one = story();
         one.not_idempotent().one_in_flight().sent_with_key(0, 7).sent_with_key(1, 7).read(&[(0, 1), (1, 0)]);
         one.fires(&["stored"]);
+    }
+
+    #[test]
+    fn a_hazard_scenario_is_shown_what_its_configuration_permits() {
+        // H5.
+        let mut story = story();
+        story.not_idempotent().expect("out-of-order").sent_with_key(0, 7).sent_with_key(1, 7).read(&[(0, 1), (1, 0)]);
+        story.fires(&["stored"]);
     }
 }

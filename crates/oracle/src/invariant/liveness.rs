@@ -1,14 +1,16 @@
 //! O20: within a bound after everything is healed every partition has a leader and all its live replicas in the ISR; when the
-//! clients stop, that still holds, every record got an outcome, and no consumer lags; and every partition can be read.
+//! clients stop, that still holds, every record got an outcome, and no consumer lags; every partition can be read; and no
+//! broker ends by itself once everything is healed.
 //!
-//! From: the liveness properties of Vanlightly/kafka-tlaplus; KAFKA-13091, KAFKA-12890, KAFKA-9839, KAFKA-10706.
+//! From: the liveness properties of Vanlightly/kafka-tlaplus; KAFKA-13091, KAFKA-12890, KAFKA-9839, KAFKA-10706, KAFKA-3924.
 //! Legal: a replica whose broker is down for good; records that were pending when their producer's process died; partitions of
-//! a deleted topic; where only a core is healed, what provably cannot recover (see `excuse`). Being unhealthy again after having recovered is only judged when the clients stop.
+//! a deleted topic; a broker that ended while a fault had hold of it; where only a core is healed, what provably cannot
+//! recover (see `excuse`). Being unhealthy again after having recovered is only judged when the clients stop.
 //! Not checked: groups and transactions (no events yet), delayed operations past their deadline.
 
 use std::collections::BTreeSet;
 
-use trace::{BrokerList, Event, EventKind, Name, Partition, Phase};
+use trace::{BrokerList, Event, EventKind, Name, Partition, Phase, StopReason};
 
 use super::excuse::{excuse, starved};
 use crate::Context;
@@ -37,6 +39,12 @@ impl Oracle for Liveness {
             _ => {}
         }
         let Some(settle) = moment.world.settle_at else { return };
+        let is_broker = moment.world.node(event.node).is_some_and(|node| node.broker.is_some());
+        let healed = moment.context.core.as_ref().is_none_or(|core| core.contains(&event.node));
+        if matches!(event.kind, EventKind::NodeStopped { reason: StopReason::Exit }) && is_broker && healed {
+            let summary = format!("{} ended by itself, although everything is healed", event.node);
+            findings.raise(Charge::at(event, None, "halted", summary));
+        }
         if !self.deadline_passed {
             // A state lasts until the event that changes it, so looking right before each change sees them all.
             if let (Some(place), true) = (moment.place, changes_health(&event.kind)) {
@@ -295,6 +303,12 @@ mod tests {
     fn a_live_replica_that_stays_out_of_the_isr_is_stuck_but_a_dead_one_is_not_missed() {
         story().isr(1, &[1, 2]).settle().wait(31).verify().fires(&["isr-incomplete"]);
         story().crash(3).isr(1, &[1, 2]).settle().wait(31).verify().quiet();
+    }
+
+    #[test]
+    fn a_broker_that_ends_by_itself_after_healing_is_not_live_and_before_it_excused() {
+        story().settle().exit(3).wait(31).verify().fires(&["halted"]);
+        story().exit(3).isr(1, &[1, 2]).settle().wait(31).verify().quiet();
     }
 
     #[test]

@@ -1,10 +1,11 @@
-//! O3: in every log offsets strictly increase and epochs never decrease; reported log ends agree with what was appended; and at
-//! the end the disk holds exactly the batches that were reported.
+//! O3: in every log offsets strictly increase and epochs never decrease; reported log ends agree with what was appended; the
+//! leader epochs known after a start are exactly those of the log's batches; and at the end the disk holds exactly the batches
+//! that were reported.
 //!
 //! From: KAFKA-10778, KAFKA-7866 (reused offsets), KAFKA-3919 (overlapping batches), KAFKA-10432 (epochs).
 //! Legal: gaps left by compaction; ranges that a power loss left unknown; disks that a fault replaced or let rot; segments
-//! below the log start that are not deleted yet.
-//! Not checked: the leader-epoch cache against the log (no event tells its content); indexes.
+//! below the log start that are not deleted yet; an election that never wrote is forgotten at a start.
+//! Not checked: the leader-epoch cache while the broker runs; indexes.
 
 use trace::{EventKind, Partition};
 
@@ -33,6 +34,16 @@ impl Oracle for LogShape {
                     charge(kind, format!("{partition}: {name} {summary}"));
                 }
                 findings.fact();
+            }
+            EventKind::EpochsLoaded { epochs, .. } => {
+                let trusted = moment.world.node(name).is_some_and(|node| !node.bad_disk);
+                let compacted = moment.context.topics.get(&partition.topic).is_some_and(|facts| facts.compacted);
+                if trusted && !compacted && replica.log.is_known() {
+                    if let Some(what) = unlike_log(epochs, replica) {
+                        charge("epoch-cache", format!("{partition}: {name} {what}"));
+                    }
+                    findings.fact();
+                }
             }
             EventKind::BecameLeader { log_end: end, .. }
             | EventKind::BecameFollower { log_end: end, .. }
@@ -76,6 +87,23 @@ fn misshapen(partition: Partition, replica: &Replica, batch: &Batch, leading: bo
     let last = replica.log.last().map_or(-1, |last| last.epoch);
     (*epoch < last)
         .then(|| ("epoch-decreased", format!("appended offset {base} of epoch {epoch} after a batch of epoch {last}")))
+}
+
+/// The first way in which an epoch cache is not the projection of the log.
+fn unlike_log(epochs: &[(i32, i64)], replica: &Replica) -> Option<String> {
+    let mut log: Vec<(i32, i64)> = Vec::new();
+    for batch in replica.log.batches().iter().filter(|batch| batch.base >= replica.log.start) {
+        if log.last().is_none_or(|(epoch, _)| *epoch != batch.epoch) {
+            log.push((batch.epoch, batch.base));
+        }
+    }
+    let unlike = |pair: &(Option<&(i32, i64)>, Option<&(i32, i64)>)| pair.0 != pair.1;
+    let pairs = (0..log.len().max(epochs.len())).map(|place| (log.get(place), epochs.get(place)));
+    let (has, known) = pairs.into_iter().find(unlike)?;
+    let word = |entry: Option<&(i32, i64)>| {
+        entry.map_or("no further epoch".to_owned(), |(epoch, start)| format!("epoch {epoch} from offset {start} on"))
+    };
+    Some(format!("has {} in its log, and its epoch cache {}", word(has), word(known)))
 }
 
 /// The first way in which a disk is not what was reported.
@@ -162,6 +190,26 @@ mod tests {
     #[test]
     fn a_broker_must_know_where_its_log_ends() {
         story().commit(2).truncate_claiming(2, 1, 5).fires(&["log-end"]);
+    }
+
+    #[test]
+    fn after_a_start_the_epoch_cache_is_the_projection_of_the_log() {
+        let two_epochs = || {
+            let mut story = story();
+            story.commit(2).crash(1).elect(2, &[2, 3]).produce(2, 1).replicate(2, 3).crash(3).restart(3, 3);
+            story
+        };
+        two_epochs().knows_epochs(3, &[(0, 0), (1, 2)]).quiet();
+        // KAFKA-10432.
+        two_epochs().knows_epochs(3, &[(1, 2)]).fires(&["epoch-cache"]);
+        two_epochs().knows_epochs(3, &[(0, 0), (1, 1)]).fires(&["epoch-cache"]);
+        two_epochs().knows_epochs(3, &[(0, 0), (1, 2), (4, 3)]).fires(&["epoch-cache"]);
+    }
+
+    #[test]
+    fn what_an_undone_truncation_brought_back_may_be_of_any_epoch() {
+        let mut story = story();
+        story.produce(1, 2).produce(1, 2).truncate(1, 2).power_loss(1).restart(1, 4).knows_epochs(1, &[(7, 0)]).quiet();
     }
 
     #[test]

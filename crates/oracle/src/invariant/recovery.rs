@@ -4,10 +4,10 @@
 //! From: KAFKA-3968 (directories are fsynced too), KAFKA-10471 (the clean-shutdown marker), crash-consistency work such as
 //! ALICE (Pillai et al., OSDI 2014).
 //! Legal: an unsynced truncation may be undone by a power loss; disks that a fault replaced or let rot; a marker that was
-//! deleted but is back after a power loss.
+//! deleted but is back after a power loss; a marker that outlives a process which died before it loaded any log.
 //! Not checked: that the producer state equals a replay (no event tells it); checkpoint files.
 
-use trace::{EventKind, StopReason};
+use trace::EventKind;
 
 use crate::finding::{Charge, Findings};
 use crate::judge::{Moment, Oracle};
@@ -64,7 +64,7 @@ impl Recovery {
             let summary = format!("{partition}: {name} {what}");
             findings.raise(Charge::at(moment.event, Some(partition), kind, summary));
         };
-        if clean && matches!(node.last_stop, Some(StopReason::Crash | StopReason::Panic)) {
+        if clean && node.crashed_with_logs {
             charge("recovery-skipped", "believed its shutdown clean after a crash and recovered nothing".to_owned());
         }
         let (least, most) = replica.log.loadable(replica.power_lost);
@@ -143,6 +143,13 @@ mod tests {
     #[test]
     fn a_crash_is_no_clean_shutdown() {
         story().commit(1).crash(2).restart_clean(2, 1).fires(&["recovery-skipped"]);
+    }
+
+    #[test]
+    fn a_marker_outlives_a_process_that_died_before_it_loaded_a_log_and_no_other() {
+        story().commit(1).exit(2).restart_without_log(2).crash(2).restart_clean(2, 1).quiet();
+        // KAFKA-10471.
+        story().commit(1).exit(2).restart_clean(2, 1).crash(2).restart_clean(2, 1).fires(&["recovery-skipped"]);
     }
 
     #[test]

@@ -23,6 +23,16 @@ impl Story {
         self.on(id, EventKind::LogLoaded { partition, log_start: 0, log_end, high_watermark: 0, clean });
     }
 
+    /// What it knows of its log's epochs after a start.
+    pub fn knows_epochs(&mut self, id: i32, epochs: &[(i32, i64)]) -> &mut Story {
+        self.on(id, EventKind::EpochsLoaded { partition: email(), epochs: epochs.into() })
+    }
+
+    /// The process ends by itself.
+    pub fn exit(&mut self, id: i32) -> &mut Story {
+        self.on(id, EventKind::NodeStopped { reason: StopReason::Exit })
+    }
+
     /// The process begins anew, and is not registered yet.
     pub fn boot(&mut self, id: i32, log_end: i64) -> &mut Story {
         self.on(id, EventKind::NodeStarted { incarnation: 1 }).loaded(id, log_end, false);

@@ -176,6 +176,11 @@ impl Story {
         self
     }
 
+    pub fn expect(&mut self, slug: &str) -> &mut Story {
+        self.context.expected.insert(slug.to_owned());
+        self
+    }
+
     pub fn forbid_unclean(&mut self) -> &mut Story {
         self.context.unclean = false;
         self

@@ -145,7 +145,10 @@ impl<'a> Drawing<'a> {
                 let count = self.stream.between(1, 8) as u32;
                 FaultKind::BitRot { node: self.harmed(plan), topic, partition, count, lasts }
             }
-            "slow-disk" => FaultKind::SlowDisk { node: self.machine(plan), sync: self.latency(20, 2_000), lasts },
+            "slow-disk" => {
+                let (node, sync) = (self.machine(plan), self.latency(20, 2_000));
+                FaultKind::SlowDisk { node, sync, bandwidth: None, lasts }
+            }
             "stall-disk" => FaultKind::StallDisk { node: self.machine(plan), lasts },
             "full-disk" => FaultKind::FullDisk { node: self.machine(plan), lasts },
             "disk-error" => FaultKind::DiskError { node: self.machine(plan), lasts },

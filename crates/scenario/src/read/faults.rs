@@ -13,8 +13,8 @@ use crate::report::{Report, Span};
 use crate::settings::Scope;
 use crate::table::{Placed, Read, Table};
 use crate::{
-    BUGGIFY, Chaos, Condition, Direction, Distribution, Duration, Fault, FaultKind, Keep, Latency, Note, Phases,
-    Problem, Range, Ratio, Reseed, SEED_LIMIT, Selector, Trigger, Until, support,
+    BUGGIFY, Bandwidth, Chaos, Condition, Direction, Distribution, Duration, Fault, FaultKind, Keep, Latency, Note,
+    Phases, Problem, Range, Ratio, Reseed, SEED_LIMIT, Selector, Trigger, Until, support,
 };
 
 /// Learns the ids of all faults, so that conditions may name one that comes later.
@@ -95,6 +95,7 @@ enum Given {
     Count(u32),
     Boolean(bool),
     Ratio(Ratio),
+    Bandwidth(Bandwidth),
     Partition(String, u32),
     /// Of a kind that is not built yet: checked, then refused.
     Checked,
@@ -125,6 +126,7 @@ fn read_parameter(reader: &mut Reader, item: &Item, takes: Takes, key: &str) -> 
         }
         Takes::Boolean => Given::Boolean(bool::read(item, report)?),
         Takes::Ratio => Given::Ratio(Ratio::read(item, report)?),
+        Takes::Bandwidth => Given::Bandwidth(Bandwidth::read(item, report)?),
         Takes::Text if key == "partition" => partition(reader, item)?,
         Takes::Text => String::read(item, report).map(|_| Given::Checked)?,
         Takes::Counts => Vec::<u32>::read(item, report).map(|_| Given::Checked)?,
@@ -199,6 +201,7 @@ fn build(kind: &str, mut given: BTreeMap<&str, Given>) -> Option<FaultKind> {
     let second = Duration::from_secs(1);
     Some(match kind {
         "crash" => FaultKind::Crash { node: node?, down },
+        "shutdown" => FaultKind::Shutdown { node: node?, down },
         "power-loss" => {
             FaultKind::PowerLoss { node: node?, down, keep: take!(given, "keep", Keep).unwrap_or_default() }
         }
@@ -227,7 +230,10 @@ fn build(kind: &str, mut given: BTreeMap<&str, Given>) -> Option<FaultKind> {
             let count = take!(given, "count", Count).unwrap_or(1);
             FaultKind::BitRot { node: node?, topic, partition, count, lasts }
         }
-        "slow-disk" => FaultKind::SlowDisk { node: node?, sync: take!(given, "sync", Latency)?, lasts },
+        "slow-disk" => {
+            let (sync, bandwidth) = (take!(given, "sync", Latency)?, take!(given, "bandwidth", Bandwidth));
+            FaultKind::SlowDisk { node: node?, sync, bandwidth, lasts }
+        }
         "stall-disk" => FaultKind::StallDisk { node: node?, lasts },
         "full-disk" => FaultKind::FullDisk { node: node?, lasts },
         "disk-error" => FaultKind::DiskError { node: node?, lasts },

@@ -12,6 +12,7 @@ impl Injector {
         let world = &self.0.world;
         let healing = match &fault.kind {
             FaultKind::Crash { .. }
+            | FaultKind::Shutdown { .. }
             | FaultKind::PowerLoss { .. }
             | FaultKind::ReplaceDisk { .. }
             | FaultKind::Pause { .. } => self.stop(&fault.kind, begun, first),
@@ -94,6 +95,7 @@ impl Injector {
                     world.power_loss(*node, begun, host::sim::Keep::None);
                     world.replace_disk(*node);
                 }
+                FaultKind::Shutdown { .. } if self.0.stops.ask(*node, begun) => {}
                 _ => {
                     world.kill(*node, begun);
                 }
@@ -115,9 +117,10 @@ impl Injector {
     fn harm_disks(&self, kind: &FaultKind, begun: EventId, nodes: &[Name]) -> Healing {
         for node in nodes {
             let what = match kind {
-                FaultKind::SlowDisk { sync, .. } => {
-                    DiskFault::Slow { sync: crate::nodes::latency(sync), bandwidth: None }
-                }
+                FaultKind::SlowDisk { sync, bandwidth, .. } => DiskFault::Slow {
+                    sync: crate::nodes::latency(sync),
+                    bandwidth: bandwidth.map(|bandwidth| bandwidth.0 / 8),
+                },
                 FaultKind::StallDisk { .. } => DiskFault::Stalled,
                 FaultKind::FullDisk { .. } => DiskFault::Full,
                 FaultKind::DiskError { .. } => DiskFault::Error { prefix: String::new() },

@@ -15,6 +15,7 @@ use scenario::{Fault, FaultKind, Plan, Selector, Trigger, Until};
 use trace::{EventId, EventKind, Name};
 
 use crate::judge::Judge;
+use crate::nodes::Stops;
 
 /// What must be done to heal a fault.
 #[derive(Clone)]
@@ -59,6 +60,7 @@ struct Inner {
     world: World,
     plan: Rc<Plan>,
     judge: Judge,
+    stops: Rc<Stops>,
     active: RefCell<BTreeMap<usize, Active>>,
     effects: RefCell<Vec<Effect>>,
     /// Faults that settle made permanent.
@@ -68,11 +70,11 @@ struct Inner {
 
 impl Injector {
     /// An injector of the plan's faults; nothing happens before [`Injector::start`].
-    pub fn new(world: World, plan: Rc<Plan>, judge: Judge) -> Injector {
+    pub fn new(world: World, plan: Rc<Plan>, judge: Judge, stops: Rc<Stops>) -> Injector {
         let effects = RefCell::new(vec![Effect::NeverFired; plan.faults.len()]);
         let (active, permanent) = (RefCell::default(), RefCell::default());
         let resting = Cell::new(false);
-        Injector(Rc::new(Inner { world, plan, judge, active, effects, permanent, resting }))
+        Injector(Rc::new(Inner { world, plan, judge, active, effects, stops, permanent, resting }))
     }
 
     /// No fault begins any more; those that have are healed in their time.
@@ -200,7 +202,15 @@ impl Injector {
         let effect = self.effect(&active);
         let ended = self.over(place, fault, active.begun, effect);
         match active.healing {
-            Healing::Start(nodes) => nodes.into_iter().for_each(|node| self.start_node(node, ended)),
+            Healing::Start(nodes) => {
+                for node in nodes {
+                    // It was asked to end, and took too long.
+                    if matches!(fault.kind, FaultKind::Shutdown { .. }) {
+                        world.kill(node, ended);
+                    }
+                    self.start_node(node, ended);
+                }
+            }
             Healing::Resume(nodes) => {
                 for node in nodes {
                     world.resume(node, ended);

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use client::{Producer, ProducerConfig, Record};
+use broker::Flaw;
+use client::{Producer, ProducerConfig, ProducerFlaws, Record};
 use host::Host;
 use scenario::{IDENTITY_HEADER, Plan};
 use trace::Name;
@@ -14,8 +15,13 @@ pub async fn produce(host: Host, plan: &Plan, producer: &scenario::Producer, ind
     while ledger.topics_ready.get().is_none() {
         host.sleep(Duration::from_millis(50)).await;
     }
-    let config = ProducerConfig::from_settings(&settings(&producer.config))
+    let mut config = ProducerConfig::from_settings(&settings(&producer.config))
         .unwrap_or_else(|error| panic!("the scenario checked the settings of {}: {error}", producer.name));
+    let flaws = crate::nodes::flaws(plan);
+    config.flaws = ProducerFlaws {
+        resends_in_doubt: flaws.has(Flaw::NoDedupEpochBump),
+        metadata_blip_resets_sequences: flaws.has(Flaw::MetadataBlipResetsSeq),
+    };
     let kafka = Producer::new(host.clone(), bootstrap(plan), config);
     let interval = Duration::from_nanos(producer.rate.interval().nanos());
     let topic = Name::new(&producer.topic);

@@ -96,6 +96,7 @@ fn subject(kind: &EventKind) -> (Option<Partition>, Option<i64>) {
         | K::IsrProposed { partition, .. }
         | K::IsrChanged { partition, .. }
         | K::IsrRefused { partition, .. }
+        | K::EpochsLoaded { partition, .. }
         | K::ProduceRefused { partition, .. }
         | K::RecordSent { partition, .. }
         | K::RecordFailed { partition, .. }

@@ -151,6 +151,7 @@ pub fn partition_of(kind: &EventKind) -> Option<Partition> {
         K::PartitionCreated { partition, .. }
         | K::LeadershipDecided { partition, .. }
         | K::LogLoaded { partition, .. }
+        | K::EpochsLoaded { partition, .. }
         | K::BecameLeader { partition, .. }
         | K::BecameFollower { partition, .. }
         | K::ReplicaStopped { partition, .. }
