@@ -182,8 +182,8 @@ mod tests {
     fn hung(key: &str, seed: u64, seconds: u64) -> Line {
         let text = "schema = 1\nname = \"s\"\nintent = \"i\"\nseed = 1\n[cluster]\nbrokers = 1\nzookeepers = 1\n\
                     [phases]\nwarmup = \"1s\"\nchaos = \"1s\"\nsettle = \"1s\"\n";
-        let plan = scenario::Plan::parse("plan.toml", text).unwrap_or_else(|error| panic!("{error}"));
-        let plan = scenario::Plan { seed, ..plan };
+        let mut plan = scenario::Plan::parse("plan.toml", text).unwrap_or_else(|error| panic!("{error}"));
+        plan.seed = seed;
         let job = Job {
             plan: String::new(),
             trace: trace::Mode::None,
