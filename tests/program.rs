@@ -4,6 +4,9 @@
 //! looks at the world outside. The worker is put behind a proxy that moves one fault by as many microseconds as the number
 //! of the process.
 
+// It starts processes and looks at its environment: it is no part of the simulated world.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
 use std::io::{BufRead, Write};
 use std::process::{Command, ExitCode, Stdio};
 

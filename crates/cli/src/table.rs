@@ -145,7 +145,7 @@ pub fn many_seeds(rows: &[Row], program: &str) -> String {
             ]);
         }
         text += &aligned(&table);
-        text += &format!("  N in M: N records in M runs; the seed is that of the worst run. Show one again:\n");
+        text += "  N in M: N records in M runs; the seed is that of the worst run. Show one again:\n";
         for row in &rows {
             let cells = [&row.lost, &row.duplicated, &row.out_of_order, &row.unavailable_seconds];
             let again = cells.iter().find_map(|cell| cell.again.as_ref()).unwrap_or(&row.again);

@@ -105,7 +105,7 @@ fn side_by_side(arguments: &Run, path: &Path, variants: &[Case]) -> Result<Statu
             text += &format!("{variant}: {}\n", it.report.record.reason);
         }
         let file = quoted(&path.display().to_string());
-        text += &format!("\nOne seed shows what can happen, not what cannot. More of them:\n");
+        text += "\nOne seed shows what can happen, not what cannot. More of them:\n";
         text += &format!("{} sweep {file} --seeds 0..50\n", program());
         std::io::stdout().lock().write_all(text.as_bytes())?;
     }
