@@ -107,7 +107,7 @@ fn likelihood_jumps_at_the_fault_that_makes_the_failure_possible() {
     fs::write(folder.0.join("planted.toml"), PLANTED).unwrap();
     let ask = |more: &[&str]| {
         let common = ["likelihood", "planted.toml", "--points", "8", "--tails", "2"];
-        odradek(&folder.0, &[&common, more].concat())
+        odradek(&folder.0, &[&common[..], more].concat())
     };
     let output = ask(&["--json"]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
@@ -163,7 +163,7 @@ fn a_trace_is_exported_to_every_format_and_a_picture_has_bounds() {
     let folder = Folder::new("export");
     fs::write(folder.0.join("planted.toml"), PLANTED).unwrap();
     odradek(&folder.0, &["run", "planted.toml", "--out", "it"]);
-    let export = |more: &[&str]| odradek(&folder.0, &[&["export", "it", "--format"], more].concat());
+    let export = |more: &[&str]| odradek(&folder.0, &[&["export", "it", "--format"][..], more].concat());
     let text = |output: &Output| {
         assert_eq!(output.status.code(), Some(0), "{}", said(output));
         String::from_utf8(output.stdout.clone()).unwrap()
@@ -172,10 +172,10 @@ fn a_trace_is_exported_to_every_format_and_a_picture_has_bounds() {
     let flows = |phase: &str| perfetto["traceEvents"].as_array().unwrap().iter().filter(|it| it["ph"] == phase).count();
     assert!(flows("s") > 100 && flows("f") > 100 && flows("f") <= flows("s"));
     let window = ["--from", "14.9s", "--to", "15.1s"];
-    let csv = text(&export(&[&["csv"], &window[..]].concat()));
+    let csv = text(&export(&[&["csv"][..], &window[..]].concat()));
     assert!(csv.lines().count() > 5 && csv.contains("FaultBegan"), "{csv}");
-    assert!(text(&export(&[&["shiviz"], &window[..]].concat())).starts_with("(?<host>"));
-    let svg = text(&export(&[&["svg"], &window[..]].concat()));
+    assert!(text(&export(&[&["shiviz"][..], &window[..]].concat())).starts_with("(?<host>"));
+    let svg = text(&export(&[&["svg"][..], &window[..]].concat()));
     assert!(svg.starts_with("<svg") && svg.contains("stops: crash"), "{svg}");
     let whole = export(&["svg"]);
     assert_eq!(whole.status.code(), Some(2), "{}", said(&whole));
@@ -219,7 +219,7 @@ fn the_bench_finds_a_flaw_names_its_oracle_and_resumes() {
             "--attempts",
             "30",
         ];
-        odradek(&folder.0, &[&common, more].concat())
+        odradek(&folder.0, &[&common[..], more].concat())
     };
     let output = bench(&["--json", "--jobs", "2"]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
@@ -250,7 +250,7 @@ fn a_bench_of_what_does_not_exist_is_bad_input() {
         (&["canary", "--bench", "--scenarios", "set", "--ranges", "0"], "--ranges 0"),
         (&["canary"], "--bench"),
     ] {
-        let output = odradek(&folder.0, &[&["flaws"], arguments].concat());
+        let output = odradek(&folder.0, &[&["flaws"][..], arguments].concat());
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", said(&output));
         assert!(said(&output).contains(word), "{arguments:?}: {}", said(&output));
     }

@@ -381,7 +381,11 @@ fn what_is_not_built_is_refused_by_name() {
         "[chaos]\nweights = { rolling-restart = 1 }\n[expect]",
         "41:13: drawing `rolling-restart` is not supported yet",
     );
-    check("[expect]", "[[reseed]]\nseed = 3\n[expect]", "40:1: `at` is missing in [[reseed]] (a duration)");
+    check(
+        "[expect]",
+        "[[reseed]]\nseed = 3\n[expect]",
+        "40:1: `at` is missing in [[reseed]] (a duration with a unit (ns, us, ms, s, m, h or d))",
+    );
     check(
         "topics = [\"orders\"]",
         "topics = [\"orders\"]\ngroup = \"mail\"",
