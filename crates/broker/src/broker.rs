@@ -32,6 +32,9 @@ use crate::rpc::Rpc;
 use crate::server::run_server;
 use crate::znodes::{self, ClusterId, Content, TopicConfig};
 
+/// How long a broker that ends waits for the ensemble to close its session.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 /// What all parts of a broker share.
 pub struct Broker {
     /// The way to the world.
@@ -264,6 +267,8 @@ impl Broker {
         // Without the marker the next start recovers; there is nothing else to do about it.
         let _ = self.replicas.close(cause).await;
         self.zookeeper.close();
+        // Without an answer the session expires by itself, and so does the registration.
+        let _ = self.host.timeout(FAREWELL, self.zookeeper.ended()).await;
         self.host.exit(cause);
     }
 

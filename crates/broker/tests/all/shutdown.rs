@@ -37,6 +37,12 @@ fn a_broker_that_is_asked_to_stop_hands_over_and_needs_no_recovery() {
 
         stop.notify_one();
         cluster.until("it has ended", async |cluster| !cluster.world.is_up("broker-4")).await;
+        let closed = |kind: &EventKind| matches!(kind, EventKind::SessionEnded { expired: false, .. });
+        cluster
+            .until("its session is closed, not left to expire", async |cluster| {
+                cluster.kinds("zk-1").iter().any(closed)
+            })
+            .await;
         let (values, _) = cluster.fetch(1, 0).await.expect("broker 1 leads already");
         assert_eq!(values.len(), 1);
         cluster.await_partition(1, Some(1), &[1]).await;

@@ -120,6 +120,10 @@ struct Shared {
     work: Notify,
     /// There is an event to take.
     news: Notify,
+    /// The client has ended, and its session with it if it was connected.
+    ended: Cell<bool>,
+    /// It has just ended.
+    over: Notify,
 }
 
 impl Shared {
@@ -154,6 +158,8 @@ impl Client {
             events: RefCell::default(),
             work: Notify::new(),
             news: Notify::new(),
+            ended: Cell::new(false),
+            over: Notify::new(),
         });
         host.spawn("zookeeper-client", task::run(Rc::clone(&shared)));
         Client(shared)
@@ -314,6 +320,13 @@ impl Client {
     pub fn close(&self) {
         self.0.closed.set(true);
         self.0.work.notify_one();
+    }
+
+    /// Waits until a client that was closed has ended: a process that exits before leaves its session to expire. For one waiter.
+    pub async fn ended(&self) {
+        while !self.0.ended.get() {
+            self.0.over.notified().await;
+        }
     }
 
     /// Answers of the ensemble, errors included.

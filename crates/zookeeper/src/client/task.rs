@@ -66,6 +66,8 @@ pub(super) async fn run(shared: Rc<Shared>) {
     }
     shared.closed.set(true);
     shared.calls.borrow_mut().drain(..).for_each(|call| call.fail(ZkError::Closed));
+    shared.ended.set(true);
+    shared.over.notify_one();
 }
 
 fn shuffled(servers: &[Address], entropy: &mut host::Entropy) -> Vec<Address> {
