@@ -61,7 +61,8 @@ fn printed<'a>(said: &'a str, label: &str) -> Vec<&'a str> {
 #[test]
 fn a_run_with_a_violation_says_how_to_look_at_it() {
     let folder = Folder::new("look");
-    let output = odradek(&folder.0, &["run", &file("scenarios/acks-one-loses.toml").display().to_string(), "--seed", "1"]);
+    let output =
+        odradek(&folder.0, &["run", &file("scenarios/acks-one-loses.toml").display().to_string(), "--seed", "1"]);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let trace = "runs/acks-one-loses/1/trace.jsonl.zst";
     assert_eq!(printed(&said, "look:"), ["view", trace, "--at", "violation:1", "--focus", "orders/0"]);

@@ -339,12 +339,7 @@ fn brokers(partition: &PartitionState) -> impl Iterator<Item = i32> {
     partition.assignment.iter().chain(others)
 }
 
-fn row(
-    partition: &PartitionState,
-    broker: i32,
-    replica: &ReplicaState,
-    runs: bool,
-) -> ReplicaRow {
+fn row(partition: &PartitionState, broker: i32, replica: &ReplicaState, runs: bool) -> ReplicaRow {
     let standing = match () {
         () if !runs || (replica.role == ReplicaRole::Offline && partition.replicas.contains_key(&broker)) => {
             Standing::Offline
@@ -383,10 +378,10 @@ fn differences<'a>(
             && reference.batch_at(batch.base_offset).is_some_and(|held| !held.is_same(batch))
     };
     let within = disagreements.iter().flat_map(|(from, to)| replica.batches.range(*from, *to));
-    let behind = replica.batches.range(reference.log_end, i64::MAX).find(|batch| batch.base_offset >= reference.log_end);
-    let overtaken = |batch: &&BatchState| {
-        reference.role == ReplicaRole::Leader && batch.leader_epoch < reference.leader_epoch
-    };
+    let behind =
+        replica.batches.range(reference.log_end, i64::MAX).find(|batch| batch.base_offset >= reference.log_end);
+    let overtaken =
+        |batch: &&BatchState| reference.role == ReplicaRole::Leader && batch.leader_epoch < reference.leader_epoch;
     let within = within.filter(differs).map(|batch| (batch.base_offset, batch.end()));
     within.chain(behind.filter(overtaken).map(|batch| (batch.base_offset, replica.log_end)))
 }

@@ -123,12 +123,8 @@ impl History {
                 }
             }
             EventKind::Appended { partition, base_offset, records, leader_epoch, crc, .. } => {
-                let batch = BatchState {
-                    base_offset: *base_offset,
-                    records: *records,
-                    leader_epoch: *leader_epoch,
-                    crc: *crc,
-                };
+                let batch =
+                    BatchState { base_offset: *base_offset, records: *records, leader_epoch: *leader_epoch, crc: *crc };
                 self.compare(event.node, *partition, &batch, before);
             }
             EventKind::Truncated { partition, to, .. } => self.remove(place, event.node, *partition, *to, before),

@@ -42,9 +42,7 @@ fn run(scene: &Scene, ui: &mut Ui, commands: &mut Vec<Command>) {
         1 => ("\u{26a0} 1 violation".to_owned(), scene.tokens.violation_text),
         count => (format!("\u{26a0} {count} violations"), scene.tokens.violation_text),
     };
-    if ui.button(RichText::new(text).color(colour)).clicked()
-        && violations > 0
-    {
+    if ui.button(RichText::new(text).color(colour)).clicked() && violations > 0 {
         commands.push(Command::GoTo(At::Violation(1)));
     }
     if let Some(problem) = scene.model.problem() {

@@ -8,8 +8,8 @@ use trace::{Name, Partition};
 
 use crate::app::command::Command;
 use crate::layout::{
-    Axis, LeaderLane, SpaceTime, View, density, fault_bars, format_time, isr_lanes, leader_lanes, markers, messages, node_lanes,
-    operations, phases, ticks,
+    Axis, LeaderLane, SpaceTime, View, density, fault_bars, format_time, isr_lanes, leader_lanes, markers, messages,
+    node_lanes, operations, phases, ticks,
 };
 use crate::model::{CaptionKind, NodeRole};
 use crate::panels::{Scene, hatch, mark, quad, severity_colour, small};
