@@ -353,7 +353,7 @@ mod tests {
         let mut leader = leader(&[1, 2], 10);
         leader.fetched(2, 10, 10, at(100));
         leader.fetched(3, 10, 10, at(100));
-        leader.expand(3, 10, |_| true).expect("3 is in sync");
+        leader.expand(3, 10, |_| true, Flaws::NONE).expect("3 is in sync");
         leader.fetched(2, 12, 12, at(101));
         let moved = |flaws| leader.high_watermark(12, 10, 1, (at(101), LAG), |_| true, flaws);
         assert_eq!(moved(Flaws::NONE), None);

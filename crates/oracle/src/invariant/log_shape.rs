@@ -97,9 +97,8 @@ fn unlike_log(epochs: &[(i32, i64)], replica: &Replica) -> Option<String> {
             log.push((batch.epoch, batch.base));
         }
     }
-    let unlike = |pair: &(Option<&(i32, i64)>, Option<&(i32, i64)>)| pair.0 != pair.1;
-    let pairs = (0..log.len().max(epochs.len())).map(|place| (log.get(place), epochs.get(place)));
-    let (has, known) = pairs.into_iter().find(unlike)?;
+    let mut pairs = (0..log.len().max(epochs.len())).map(|place| (log.get(place), epochs.get(place)));
+    let (has, known) = pairs.find(|(has, known)| has != known)?;
     let word = |entry: Option<&(i32, i64)>| {
         entry.map_or("no further epoch".to_owned(), |(epoch, start)| format!("epoch {epoch} from offset {start} on"))
     };
