@@ -66,6 +66,7 @@ fn the_command_palette_dark() {
 fn the_tour_light() {
     let mut harness = example(false, Theme::Light);
     harness.set_size(SMALL);
+    harness.run_ok();
     harness.get_by_label("Next").click();
     harness.run_ok();
     harness.remove_cursor();

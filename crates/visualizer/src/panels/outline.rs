@@ -78,6 +78,13 @@ fn faults(scene: &Scene, ui: &mut Ui, commands: &mut Vec<Command>) {
     });
 }
 
+/// The first of these words that leaves room for the name at its left; nothing where none does.
+fn first_that_fits<'a>(ui: &Ui, name: &str, words: [&'a str; 2]) -> &'a str {
+    // About what a letter takes, and the sign before the name.
+    let room = ui.available_width() - 6.8 * name.chars().count() as f32 - 34.0;
+    words.into_iter().find(|words| 5.4 * words.chars().count() as f32 <= room).unwrap_or("")
+}
+
 fn nodes(scene: &Scene, ui: &mut Ui, commands: &mut Vec<Command>) {
     let items = &scene.model.outline().nodes;
     section(ui, "Nodes", items.len(), true, |ui| {
@@ -96,6 +103,7 @@ fn nodes(scene: &Scene, ui: &mut Ui, commands: &mut Vec<Command>) {
             } else if scene.state.zookeeper_leader() == Some(item.name) {
                 right = format!("ZooKeeper leader, {word}");
             }
+            let shown = first_that_fits(ui, item.name.as_str(), [&right, word]);
             let mut text = egui::text::LayoutJob::default();
             let format =
                 |colour| egui::TextFormat { color: colour, font_id: crate::panels::body(), ..Default::default() };
@@ -107,7 +115,7 @@ fn nodes(scene: &Scene, ui: &mut Ui, commands: &mut Vec<Command>) {
             let button = egui::Button::selectable(selected, text)
                 .truncate()
                 .min_size(egui::vec2(ui.available_width(), 18.0))
-                .right_text(RichText::new(&right).small().color(muted));
+                .right_text(RichText::new(shown).small().color(muted));
             let response = ui.add(button);
             response.widget_info(|| egui::WidgetInfo::selected(egui::accesskit::Role::Button, true, selected, &label));
             if response.clicked() {
@@ -137,7 +145,9 @@ fn topics(scene: &Scene, ui: &mut Ui, commands: &mut Vec<Command>) {
                 let glyph = if short { "\u{25b2}" } else { "\u{25cf}" };
                 let colour = if short { scene.tokens.waiting } else { scene.tokens.text };
                 let text = RichText::new(format!("{glyph} {partition}")).color(colour);
-                let response = line(ui, selected, text, &right, &format!("partition {partition}: {right}"));
+                let short = right.split_once(", ").map_or("", |(_, short)| short);
+                let shown = first_that_fits(ui, &partition.to_string(), [&right, short]);
+                let response = line(ui, selected, text, shown, &format!("partition {partition}: {right}"));
                 if response.clicked() {
                     commands.push(Command::Partition(partition));
                 }
