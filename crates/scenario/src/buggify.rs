@@ -24,7 +24,7 @@ pub static BUGGIFY: &[Buggify] = &[
     mark("broker/controller-slow", "The controller looks at an event up to 1 s late."),
     mark("broker/fetch-one-batch", "A Fetch is answered with a single batch."),
     mark("broker/isr-stored-late", "An ISR change is written to ZooKeeper up to 1 s late."),
-    mark("broker/produce-times-out", "A Produce with acks=all is answered REQUEST_TIMED_OUT although it was appended."),
+    mark("broker/produce-times-out", "A Produce with acks=all does not wait for replication: it is answered REQUEST_TIMED_OUT, and stays appended."),
     mark("broker/truncates-late", "A follower acts on the leader's epoch end up to 1 s late."),
     mark("client/asks-for-metadata", "A producer asks for metadata that it does not need."),
     mark("client/fetches-little", "A consumer asks for a single batch."),

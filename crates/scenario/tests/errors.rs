@@ -247,8 +247,8 @@ fn an_unknown_name_in_a_catalogue_is_an_error() {
     );
     check(
         "zookeepers = 3",
-        "zookeepers = 3\nflaws = [\"unfenced-fetch\"]",
-        "8:10: flaw `unfenced-fetch` is in the catalogue but not supported yet [`odradek flaws` lists those that are]",
+        "zookeepers = 3\nflaws = [\"torn-hw-read\"]",
+        "8:10: flaw `torn-hw-read` is in the catalogue but not supported yet [`odradek flaws` lists those that are]",
     );
     check(
         "kind = \"partition\"",

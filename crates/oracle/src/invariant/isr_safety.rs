@@ -320,7 +320,7 @@ mod tests {
         forbidden.isr(1, &[1, 2]).produce(1, 1).replicate(1, 2).hw(1, 1).forbid_unclean().elect_unclean(3);
         forbidden.fires(&["unclean-election"]);
         let mut allowed = story();
-        allowed.isr(1, &[1, 2]).produce(1, 1).replicate(1, 2).hw(1, 1).elect_unclean(3).produce(3, 1).hw(3, 1);
+        allowed.isr(1, &[1, 2]).produce(1, 1).replicate(1, 2).hw(1, 1).elect_unclean(3).produce(3, 1);
         allowed.quiet();
     }
 }
