@@ -387,17 +387,9 @@ mod tests {
     #[test]
     fn lanes_tell_who_was_down_and_who_led_when() {
         let lanes = lanes(&story());
-        let brief: Vec<(String, Vec<(u64, u64, String)>)> = lanes
-            .lanes
-            .iter()
-            .map(|lane| {
-                let segments = lane.segments.iter();
-                (
-                    lane.name.clone(),
-                    segments.map(|it| (it.from / 1_000_000_000, it.to / 1_000_000_000, it.class.clone())).collect(),
-                )
-            })
-            .collect();
+        let seconds = |it: &Segment| (it.from / 1_000_000_000, it.to / 1_000_000_000, it.class.clone());
+        let brief = |lane: &Lane| (lane.name.clone(), lane.segments.iter().map(seconds).collect::<Vec<_>>());
+        let brief: Vec<_> = lanes.lanes.iter().map(brief).collect();
         let lane = |name: &str, segments: &[(u64, u64, &str)]| {
             (
                 name.to_owned(),
