@@ -111,7 +111,7 @@ pub(crate) struct Ledger {
     pub facts: u64,
     pub violations: u64,
     pub allowed: u64,
-    pub excused: Vec<String>,
+    pub excused: Vec<(Partition, String)>,
     raised: IndexMap<(String, Option<Partition>), u64>,
 }
 

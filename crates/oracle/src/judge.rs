@@ -1,6 +1,8 @@
 //! The judge: feeds every event to the fold and the oracles.
 
-use trace::{Event, EventKind};
+use std::collections::BTreeSet;
+
+use trace::{Event, EventKind, Partition};
 
 use crate::finding::{Findings, Ledger};
 use crate::fold::World;
@@ -189,7 +191,12 @@ impl Judge {
 
     /// Judges what only shows when the run is over.
     pub fn finish(&mut self, end: &EndOfRun, findings: &mut Vec<Finding>) {
-        let ending = Ending { end, world: &self.world, records: &self.records, context: &self.context };
+        // A partition that cannot recover may show a reader whatever a deposed leader still has.
+        let excused = self.seats.iter().flat_map(|seat| seat.ledger.excused.iter().map(|(partition, _)| *partition));
+        let excused: BTreeSet<Partition> = excused.collect();
+        let mut end = end.clone();
+        end.reads.retain(|read| !excused.contains(&read.partition));
+        let ending = Ending { end: &end, world: &self.world, records: &self.records, context: &self.context };
         for seat in &mut self.seats {
             let Seat { slug, oracle, ledger } = seat;
             oracle.finish(&ending, &mut Findings { slug, ledger, allow: &self.context.allow, out: findings });
@@ -204,7 +211,7 @@ impl Judge {
             vacuous: seat.ledger.facts == 0,
             violations: seat.ledger.violations,
             allowed: seat.ledger.allowed,
-            excused: seat.ledger.excused.clone(),
+            excused: seat.ledger.excused.iter().map(|(_, proof)| proof.clone()).collect(),
         };
         self.seats.iter().map(row).collect()
     }
@@ -234,8 +241,6 @@ fn matters(kind: &EventKind) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use trace::Partition;
-
     use super::*;
     use crate::story::Story;
 

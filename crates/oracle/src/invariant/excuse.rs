@@ -38,7 +38,7 @@ fn inside(world: &World, core: &BTreeSet<Name>, id: i32) -> bool {
 
 /// The proof that the core cannot fill `fold`'s ISR up to `min.insync.replicas`: its high watermark stands still then, and a
 /// new leader cannot say where its log ends (KAFKA-15583, KIP-207).
-pub(super) fn starved(world: &World, core: &BTreeSet<Name>, min_insync: i32, fold: &PartitionFold) -> Option<String> {
+fn starved(world: &World, core: &BTreeSet<Name>, min_insync: i32, fold: &PartitionFold) -> Option<String> {
     let replicas = fold.assigned.iter().filter(|id| inside(world, core, *id)).count();
     (replicas < min_insync.max(0) as usize).then(|| {
         format!("the live core has {replicas} of its replicas, and its high watermark waits for min.insync.replicas={min_insync}")

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use trace::{BrokerList, Event, EventKind, Name, Partition, Phase, StopReason};
 
-use super::excuse::{excuse, starved};
+use super::excuse::excuse;
 use crate::Context;
 use crate::finding::{Charge, Findings};
 use crate::fold::{PartitionFold, World};
@@ -68,7 +68,9 @@ impl Oracle for Liveness {
         }
         for read in &ending.end.reads {
             findings.fact();
-            if let Some(error) = read.error.as_ref().filter(|_| !self.excused.contains(&read.partition)) {
+            if let Some(error) = &read.error
+                && !self.excuses(ending.world, ending.context, read.partition, findings)
+            {
                 let summary = format!("{} cannot be read to its end: {error}", read.partition);
                 findings.raise(Charge::late(ending.end, Some(read.partition), "unreadable", summary));
             }
@@ -123,12 +125,14 @@ fn unhealthy(world: &World, context: &Context, fold: &PartitionFold) -> Option<(
 impl Liveness {
     /// Whether `partition` provably cannot recover; the proof is kept for the report.
     fn excuses(&mut self, world: &World, context: &Context, partition: Partition, findings: &mut Findings) -> bool {
+        if self.excused.contains(&partition) {
+            return true;
+        }
         let (Some(core), Some(fold)) = (&context.core, world.partition(partition)) else { return false };
         let min_insync = min_insync(context, fold);
         let Some(proof) = excuse(world, core, self.controller, min_insync, fold) else { return false };
-        if self.excused.insert(partition) {
-            findings.ledger.excused.push(format!("{partition} cannot recover: {proof}"));
-        }
+        self.excused.insert(partition);
+        findings.ledger.excused.push((partition, format!("{partition} cannot recover: {proof}")));
         true
     }
 
@@ -179,45 +183,73 @@ impl Liveness {
                 }
             }
         }
-        // What waits on a partition that cannot recover is excused with it.
-        for (_, fold) in world.current() {
-            let starved = context.core.as_ref().and_then(|core| starved(world, core, min_insync(context, fold), fold));
-            if starved.is_some() || unhealthy(world, context, fold).is_some() {
-                self.excuses(world, context, fold.partition, findings);
+        self.check_outcomes(world, records, context, event, findings);
+        for (reader, topics) in readers(context) {
+            self.check_lag(world, records, context, event, (reader, topics), findings);
+        }
+    }
+
+    fn check_outcomes(
+        &mut self,
+        world: &World,
+        records: &Records,
+        context: &Context,
+        event: &Event,
+        findings: &mut Findings,
+    ) {
+        for (name, sender) in &records.senders {
+            let mut left: Vec<(u64, &Record)> = Vec::new();
+            for (sequence, record) in sender.records.iter().filter(|(_, record)| record.outcome != Outcome::Unsent) {
+                findings.fact();
+                let pending = record.outcome == Outcome::Pending && record.sent > sender.died;
+                if pending && !self.excuses(world, context, records.partition(record.partition), findings) {
+                    left.push((sequence, record));
+                }
+            }
+            if let Some((sequence, record)) = left.first() {
+                let partition = records.partition(record.partition);
+                let more = left.len() - 1;
+                let summary = format!(
+                    "{name} never learned what became of its record {sequence} to {partition} and {more} more; sent at {:.3} s",
+                    record.sent_at as f64 / 1e9
+                );
+                let charge = Charge::at(event, Some(partition), "unresolved-sends", summary);
+                findings.raise(charge.proven_by([record.sent]).times(left.len() as u64));
             }
         }
-        check_outcomes(records, event, &self.excused, findings);
-        for (reader, topics) in readers(context) {
-            check_lag(world, records, event, reader, &topics, &self.excused, findings);
+    }
+
+    fn check_lag(
+        &mut self,
+        world: &World,
+        records: &Records,
+        context: &Context,
+        event: &Event,
+        (members, topics): (Vec<Name>, Vec<Name>),
+        findings: &mut Findings,
+    ) {
+        let alive = |name: &&Name| world.node(**name).is_none_or(|node| node.alive);
+        let Some(spokesman) = members.iter().find(alive) else { return };
+        for (_, fold) in world.current().filter(|(_, fold)| topics.contains(&fold.partition.topic)) {
+            let Some(leader) = fold.leader() else { continue };
+            findings.fact();
+            let place = records.partitions.get_index_of(&fold.partition).map(|place| place as u32);
+            let positions = members.iter().filter_map(|name| records.positions.get(&(*name, place?)));
+            let position = positions.map(|position| position.next).max().unwrap_or(leader.log.start);
+            let left = leader.log.range(position, leader.hw).iter().any(|batch| !batch.is_control());
+            if left && !self.excuses(world, context, fold.partition, findings) {
+                let summary = format!(
+                    "{}: {spokesman} stands at offset {position}, and the high watermark is {}",
+                    fold.partition, leader.hw
+                );
+                findings.raise(Charge::at(event, Some(fold.partition), "lag", summary));
+            }
         }
     }
 }
 
 fn min_insync(context: &Context, fold: &PartitionFold) -> i32 {
     context.topics.get(&fold.partition.topic).map_or(1, |facts| facts.min_insync)
-}
-
-fn check_outcomes(records: &Records, event: &Event, excused: &BTreeSet<Partition>, findings: &mut Findings) {
-    for (name, sender) in &records.senders {
-        let mut left: Vec<(u64, &Record)> = Vec::new();
-        for (sequence, record) in sender.records.iter().filter(|(_, record)| record.outcome != Outcome::Unsent) {
-            findings.fact();
-            let excused = excused.contains(&records.partition(record.partition));
-            if record.outcome == Outcome::Pending && record.sent > sender.died && !excused {
-                left.push((sequence, record));
-            }
-        }
-        if let Some((sequence, record)) = left.first() {
-            let partition = records.partition(record.partition);
-            let more = left.len() - 1;
-            let summary = format!(
-                "{name} never learned what became of its record {sequence} to {partition} and {more} more; sent at {:.3} s",
-                record.sent_at as f64 / 1e9
-            );
-            let charge = Charge::at(event, Some(partition), "unresolved-sends", summary);
-            findings.raise(charge.proven_by([record.sent]).times(left.len() as u64));
-        }
-    }
 }
 
 /// Groups, and consumers without one, with their members and topics.
@@ -231,37 +263,6 @@ fn readers(context: &Context) -> Vec<(Vec<Name>, Vec<Name>)> {
         }
     }
     readers.into_iter().map(|(_, members, topics)| (members, topics)).collect()
-}
-
-fn check_lag(
-    world: &World,
-    records: &Records,
-    event: &Event,
-    members: Vec<Name>,
-    topics: &[Name],
-    excused: &BTreeSet<Partition>,
-    findings: &mut Findings,
-) {
-    let alive = |name: &&Name| world.node(**name).is_none_or(|node| node.alive);
-    let Some(spokesman) = members.iter().find(alive) else { return };
-    for (_, fold) in world.current().filter(|(_, fold)| topics.contains(&fold.partition.topic)) {
-        if excused.contains(&fold.partition) {
-            continue;
-        }
-        let Some(leader) = fold.leader() else { continue };
-        findings.fact();
-        let place = records.partitions.get_index_of(&fold.partition).map(|place| place as u32);
-        let position = members.iter().filter_map(|name| records.positions.get(&(*name, place?))).map(|p| p.next).max();
-        let position = position.unwrap_or(leader.log.start);
-        let left = leader.log.range(position, leader.hw).iter().any(|batch| !batch.is_control());
-        if left {
-            let summary = format!(
-                "{}: {spokesman} stands at offset {position}, and the high watermark is {}",
-                fold.partition, leader.hw
-            );
-            findings.raise(Charge::at(event, Some(fold.partition), "lag", summary));
-        }
-    }
 }
 
 #[cfg(test)]
