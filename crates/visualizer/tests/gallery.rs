@@ -63,15 +63,29 @@ fn the_command_palette_dark() {
 }
 
 #[test]
-fn the_tour_light() {
-    let mut harness = example(false, Theme::Light);
+fn the_command_palette_light() {
+    overlay(Theme::Light, Command::Palette, "palette-light");
+}
+
+fn tour(theme: Theme, name: &str) {
+    let mut harness = example(false, theme);
     harness.set_size(SMALL);
     harness.run_ok();
     harness.get_by_label("Next").click();
     harness.run_ok();
     harness.remove_cursor();
     harness.run_ok();
-    harness.snapshot("tour-light");
+    harness.snapshot(name);
+}
+
+#[test]
+fn the_tour_dark() {
+    tour(Theme::Dark, "tour-dark");
+}
+
+#[test]
+fn the_tour_light() {
+    tour(Theme::Light, "tour-light");
 }
 
 fn failure(theme: Theme, name: &str) {
