@@ -176,6 +176,7 @@ fn track_of(kind: &EventKind) -> Track {
         K::PartitionCreated { partition, .. }
         | K::LeadershipDecided { partition, .. }
         | K::LogLoaded { partition, .. }
+        | K::EpochsLoaded { partition, .. }
         | K::ReplicaStopped { partition, .. }
         | K::Appended { partition, .. }
         | K::Deduplicated { partition, .. }
@@ -188,7 +189,8 @@ fn track_of(kind: &EventKind) -> Track {
         | K::IsrRefused { partition, .. }
         | K::ProduceAcked { partition, .. }
         | K::ProduceRefused { partition, .. }
-        | K::Served { partition, .. } => Track::Partition(*partition),
+        | K::Served { partition, .. }
+        | K::OffsetListed { partition, .. } => Track::Partition(*partition),
         K::RecordSent { .. }
         | K::RecordAcked { .. }
         | K::RecordFailed { .. }
