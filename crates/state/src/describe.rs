@@ -1,6 +1,6 @@
 //! Events as people read them: one line each.
 
-use trace::{EventKind, FrameInfo, Name};
+use trace::{EventKind, FrameInfo, GroupState, Name, Partition};
 
 fn frame(info: &FrameInfo) -> String {
     let what = if info.response { "response" } else { "request" };
@@ -58,15 +58,9 @@ pub fn describe(kind: &EventKind) -> String {
         | K::LeadershipDecided { .. }
         | K::ControlApplied { .. }
         | K::ControlRefused { .. } => describe_controller(kind),
-        K::ProducerInitialized { .. }
-        | K::RecordSent { .. }
-        | K::RecordAcked { .. }
-        | K::RecordFailed { .. }
-        | K::RecordUnknown { .. }
-        | K::RecordPolled { .. }
-        | K::RecordProcessed { .. }
-        | K::PositionReset { .. }
-        | K::RequestTimedOut { .. } => describe_client(kind),
+        K::RequestTimedOut { .. } => describe_client(kind),
+        kind if kind.of_client() => describe_client(kind),
+        kind if kind.of_coordinator() => describe_coordinator(kind),
         K::Mark { mark } => format!("mark {mark}"),
         K::NoteShown { note } => format!("note {note}"),
         K::Violation { oracle, summary, .. } => format!("VIOLATION of {oracle}: {summary}"),
@@ -228,9 +222,71 @@ fn describe_replica(kind: &EventKind) -> String {
     }
 }
 
+fn partitions(all: &[Partition]) -> String {
+    let names: Vec<String> = all.iter().map(Partition::to_string).collect();
+    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+}
+
+fn describe_coordinator(kind: &EventKind) -> String {
+    use EventKind as K;
+    match kind {
+        K::CoordinatorLoaded { partition, groups, offsets, .. } => {
+            format!("coordinates the groups of {partition}: {groups} groups, {offsets} offsets loaded")
+        }
+        K::CoordinatorUnloaded { partition, .. } => format!("coordinates the groups of {partition} no more"),
+        K::GroupStateChanged { group, state, generation, members } => {
+            let state = match state {
+                GroupState::Empty => "empty",
+                GroupState::PreparingRebalance => "preparing a rebalance",
+                GroupState::CompletingRebalance => "completing a rebalance",
+                GroupState::Stable => "stable",
+                GroupState::Dead => "dead",
+            };
+            format!("group {group} is {state}, generation {generation}, {members} members")
+        }
+        K::MemberJoined { group, member, instance, client, .. } => {
+            let instance = if instance.as_str().is_empty() { String::new() } else { format!(", instance {instance}") };
+            format!("{client} joins group {group} as {member}{instance}")
+        }
+        K::MemberLeft { group, member, reason, .. } => format!("{member} is out of group {group}: {reason}"),
+        K::MemberAssigned { group, member, generation, partitions: all } => {
+            format!("group {group}, generation {generation}: {member} owns {}", partitions(all))
+        }
+        K::OffsetCommitted { group, partition, offset, .. } => format!("group {group} commits {partition}:{offset}"),
+        K::OffsetCommitRefused { group, partition, error: reason, .. } => {
+            error(&format!("group {group} may not commit {partition}"), *reason)
+        }
+        K::OffsetForgotten { group, partition, offset, reason } => {
+            format!("group {group} forgets {partition}:{offset} ({reason})")
+        }
+        K::OffsetServed { group, partition, offset: -1, client } => {
+            format!("tells {client} that group {group} has committed nothing of {partition}")
+        }
+        K::OffsetServed { group, partition, offset, client } => {
+            format!("tells {client} that group {group} is at {partition}:{offset}")
+        }
+        _ => unreachable!("not about a group: {kind:?}"),
+    }
+}
+
 fn describe_client(kind: &EventKind) -> String {
     use EventKind as K;
     match kind {
+        K::GroupJoined { group, member, generation, leads, protocol } => {
+            let leads = if *leads { ", leads" } else { "" };
+            format!("is {member} in generation {generation} of group {group} ({protocol}{leads})")
+        }
+        K::PartitionsAssigned { group, partitions: all, .. } => {
+            format!("is given {} in group {group}", partitions(all))
+        }
+        K::PartitionsRevoked { group, lost, partitions: all, .. } => {
+            let how = if *lost { "has lost" } else { "gives up" };
+            format!("{how} {} in group {group}", partitions(all))
+        }
+        K::CommitAcked { group, partition, offset, .. } => format!("committed {partition}:{offset} for group {group}"),
+        K::CommitFailed { group, partition, offset, error: reason, .. } => {
+            error(&format!("could not commit {partition}:{offset} for group {group}"), *reason)
+        }
         K::ProducerInitialized { producer_id, producer_epoch } => {
             format!("producer id {producer_id}, epoch {producer_epoch}")
         }

@@ -109,6 +109,22 @@ pub enum ZabRole {
     Leading,
 }
 
+/// The state of a consumer group, as its coordinator sees it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GroupState {
+    /// No members; perhaps offsets.
+    Empty,
+    /// Waits for the members to join again.
+    PreparingRebalance,
+    /// Waits for the leader's assignment.
+    CompletingRebalance,
+    /// Every member has its assignment.
+    Stable,
+    /// Gone, or moved to another coordinator.
+    Dead,
+}
+
 /// What happened to a znode.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -589,7 +605,184 @@ pub enum EventKind {
         client: Name,
     },
 
+    // ---- groups (the event's node is the coordinator's broker)
+    /// A broker has read a partition of `__consumer_offsets` and coordinates its groups from here on.
+    CoordinatorLoaded {
+        /// The partition of `__consumer_offsets`.
+        partition: Partition,
+        /// The leader epoch that made it the coordinator.
+        leader_epoch: i32,
+        /// Groups found.
+        groups: u32,
+        /// Committed offsets found.
+        offsets: u32,
+    },
+    /// A broker coordinates this partition's groups no more.
+    CoordinatorUnloaded {
+        /// The partition of `__consumer_offsets`.
+        partition: Partition,
+        /// The leader epoch that ended it.
+        leader_epoch: i32,
+    },
+    /// A group changed its state.
+    GroupStateChanged {
+        /// The group.
+        group: Name,
+        /// Its state now.
+        state: GroupState,
+        /// Its generation.
+        generation: i32,
+        /// How many members it has.
+        members: u32,
+    },
+    /// A member joined a group: a new one, or a static one that came back under a new id.
+    MemberJoined {
+        /// The group.
+        group: Name,
+        /// The member id.
+        member: Name,
+        /// `group.instance.id` of a static member (KIP-345), else empty.
+        instance: Name,
+        /// The node it runs on.
+        client: Name,
+        /// The group's generation when it joined.
+        generation: i32,
+    },
+    /// A member is no longer in its group.
+    MemberLeft {
+        /// The group.
+        group: Name,
+        /// The member id.
+        member: Name,
+        /// Why: `left`, `session-timeout`, `rebalance-timeout`, `replaced`, `removed`.
+        reason: Name,
+        /// The group's generation when it left.
+        generation: i32,
+    },
+    /// What a member owns in a generation, stored with the group.
+    MemberAssigned {
+        /// The group.
+        group: Name,
+        /// The member id.
+        member: Name,
+        /// The generation.
+        generation: i32,
+        /// The partitions.
+        partitions: Box<[Partition]>,
+    },
+    /// A commit was accepted: it is in the log and replicated.
+    OffsetCommitted {
+        /// The group.
+        group: Name,
+        /// The partition.
+        partition: Partition,
+        /// The offset of the next record to be read.
+        offset: i64,
+        /// The member id; empty from outside the group.
+        member: Name,
+        /// The member's generation, or -1.
+        generation: i32,
+        /// Where the commit is in its partition of `__consumer_offsets`.
+        at: i64,
+    },
+    /// A commit was refused.
+    OffsetCommitRefused {
+        /// The group.
+        group: Name,
+        /// The partition.
+        partition: Partition,
+        /// The member id.
+        member: Name,
+        /// The member's generation, or -1.
+        generation: i32,
+        /// The error.
+        error: Name,
+    },
+    /// A committed offset is gone.
+    OffsetForgotten {
+        /// The group.
+        group: Name,
+        /// The partition.
+        partition: Partition,
+        /// The offset it had.
+        offset: i64,
+        /// Why: `expired`, `deleted`.
+        reason: Name,
+    },
+    /// A client was told a committed offset.
+    OffsetServed {
+        /// The group.
+        group: Name,
+        /// The partition.
+        partition: Partition,
+        /// The offset, or -1 for none.
+        offset: i64,
+        /// Who asked.
+        client: Name,
+    },
+
     // ---- clients (the event's node is the client)
+    /// A consumer is a member of a generation: its JoinGroup was answered.
+    GroupJoined {
+        /// The group.
+        group: Name,
+        /// Its member id.
+        member: Name,
+        /// The generation.
+        generation: i32,
+        /// Whether it leads, and so assigns.
+        leads: bool,
+        /// The assignor that was agreed on.
+        protocol: Name,
+    },
+    /// A consumer was given partitions: its listener's onPartitionsAssigned.
+    PartitionsAssigned {
+        /// The group.
+        group: Name,
+        /// Its member id.
+        member: Name,
+        /// The generation.
+        generation: i32,
+        /// What it was given beyond what it had.
+        partitions: Box<[Partition]>,
+    },
+    /// A consumer gave partitions up: its listener's onPartitionsRevoked, or onPartitionsLost.
+    PartitionsRevoked {
+        /// The group.
+        group: Name,
+        /// Its member id.
+        member: Name,
+        /// The generation in which it owned them.
+        generation: i32,
+        /// Whether they were lost before it could give them up: others may own them already.
+        lost: bool,
+        /// What it gave up.
+        partitions: Box<[Partition]>,
+    },
+    /// A consumer's commit was acknowledged.
+    CommitAcked {
+        /// The group.
+        group: Name,
+        /// The partition.
+        partition: Partition,
+        /// The offset.
+        offset: i64,
+        /// The generation it was sent in, or -1.
+        generation: i32,
+    },
+    /// A consumer's commit failed; an unanswered one may have been stored all the same.
+    CommitFailed {
+        /// The group.
+        group: Name,
+        /// The partition.
+        partition: Partition,
+        /// The offset.
+        offset: i64,
+        /// The generation it was sent in, or -1.
+        generation: i32,
+        /// Why.
+        error: Name,
+    },
     /// A producer got its producer id.
     ProducerInitialized {
         /// The producer id.
@@ -671,7 +864,7 @@ pub enum EventKind {
         from: i64,
         /// The position now.
         to: i64,
-        /// Why: `initial`, `out-of-range`, `log-truncation`, `seek`.
+        /// Why: `initial`, `committed`, `out-of-range`, `log-truncation`, `seek`.
         reason: Name,
     },
     /// A request stayed unanswered too long. Its cause is the request's `FrameSent`.

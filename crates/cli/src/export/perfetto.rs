@@ -173,32 +173,7 @@ impl Writer {
 fn track_of(kind: &EventKind) -> Track {
     use EventKind as K;
     match kind {
-        K::PartitionCreated { partition, .. }
-        | K::LeadershipDecided { partition, .. }
-        | K::LogLoaded { partition, .. }
-        | K::EpochsLoaded { partition, .. }
-        | K::ReplicaStopped { partition, .. }
-        | K::Appended { partition, .. }
-        | K::Deduplicated { partition, .. }
-        | K::Truncated { partition, .. }
-        | K::LogStartMoved { partition, .. }
-        | K::Flushed { partition, .. }
-        | K::HighWatermarkMoved { partition, .. }
-        | K::IsrProposed { partition, .. }
-        | K::IsrChanged { partition, .. }
-        | K::IsrRefused { partition, .. }
-        | K::ProduceAcked { partition, .. }
-        | K::ProduceRefused { partition, .. }
-        | K::Served { partition, .. }
-        | K::OffsetListed { partition, .. } => Track::Partition(*partition),
-        K::RecordSent { .. }
-        | K::RecordAcked { .. }
-        | K::RecordFailed { .. }
-        | K::RecordUnknown { .. }
-        | K::RecordPolled { .. }
-        | K::RecordProcessed { .. }
-        | K::PositionReset { .. }
-        | K::ProducerInitialized { .. } => Track::Client,
+        kind if kind.of_client() => Track::Client,
         K::ConnectionOpened { .. }
         | K::ConnectionClosed { .. }
         | K::ConnectFailed { .. }
@@ -215,7 +190,9 @@ fn track_of(kind: &EventKind) -> Track {
         | K::SessionLost { .. }
         | K::SessionView { .. }
         | K::WatchFired { .. } => Track::Ensemble,
-        _ => Track::Process,
+        K::BecameLeader { .. } | K::BecameFollower { .. } => Track::Process,
+        kind if kind.of_coordinator() => Track::Process,
+        kind => kind.partition().map_or(Track::Process, Track::Partition),
     }
 }
 

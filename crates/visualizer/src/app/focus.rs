@@ -88,36 +88,30 @@ impl History {
 /// The partition and offset that an event is about.
 fn subject(kind: &EventKind) -> (Option<Partition>, Option<i64>) {
     use EventKind as K;
-    match kind {
-        K::PartitionCreated { partition, .. }
-        | K::LeadershipDecided { partition, .. }
-        | K::ReplicaStopped { partition, .. }
-        | K::Flushed { partition, .. }
-        | K::IsrProposed { partition, .. }
-        | K::IsrChanged { partition, .. }
-        | K::IsrRefused { partition, .. }
-        | K::EpochsLoaded { partition, .. }
-        | K::ProduceRefused { partition, .. }
-        | K::RecordSent { partition, .. }
-        | K::RecordFailed { partition, .. }
-        | K::RecordUnknown { partition, .. } => (Some(*partition), None),
-        K::LogLoaded { partition, log_end, .. }
-        | K::BecameLeader { partition, log_end, .. }
-        | K::BecameFollower { partition, log_end, .. } => (Some(*partition), Some(*log_end)),
-        K::Appended { partition, base_offset, .. }
-        | K::Deduplicated { partition, base_offset, .. }
-        | K::ProduceAcked { partition, base_offset, .. }
-        | K::Served { partition, base_offset, .. } => (Some(*partition), Some(*base_offset)),
-        K::OffsetListed { partition, offset, .. } if *offset >= 0 => (Some(*partition), Some(*offset)),
-        K::Truncated { partition, to, .. }
-        | K::LogStartMoved { partition, to }
-        | K::HighWatermarkMoved { partition, to, .. }
-        | K::PositionReset { partition, to, .. } => (Some(*partition), Some(*to)),
-        K::RecordAcked { partition, offset, .. }
-        | K::RecordPolled { partition, offset, .. }
-        | K::RecordProcessed { partition, offset, .. } => (Some(*partition), Some(*offset)),
-        _ => (None, None),
-    }
+    let offset = match kind {
+        K::LogLoaded { log_end, .. } | K::BecameLeader { log_end, .. } | K::BecameFollower { log_end, .. } => {
+            Some(*log_end)
+        }
+        K::Appended { base_offset, .. }
+        | K::Deduplicated { base_offset, .. }
+        | K::ProduceAcked { base_offset, .. }
+        | K::Served { base_offset, .. } => Some(*base_offset),
+        K::Truncated { to, .. }
+        | K::LogStartMoved { to, .. }
+        | K::HighWatermarkMoved { to, .. }
+        | K::PositionReset { to, .. } => Some(*to),
+        K::OffsetListed { offset, .. }
+        | K::RecordAcked { offset, .. }
+        | K::RecordPolled { offset, .. }
+        | K::RecordProcessed { offset, .. }
+        | K::OffsetCommitted { offset, .. }
+        | K::OffsetForgotten { offset, .. }
+        | K::OffsetServed { offset, .. }
+        | K::CommitAcked { offset, .. }
+        | K::CommitFailed { offset, .. } => Some(*offset).filter(|offset| *offset >= 0),
+        _ => None,
+    };
+    (kind.partition(), offset)
 }
 
 /// The partition that a violation's sentence begins with: `orders/0: ...`.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use trace::{BrokerList, Name, Partition, Phase, StopReason};
 
 use super::View;
-use crate::model::{CaptionKind, Model, Severity};
+use crate::model::{CaptionKind, Class, Model, Severity};
 
 /// A column of the density lane.
 #[derive(Clone, PartialEq, Debug)]
@@ -15,7 +15,7 @@ pub struct DensityColumn {
     /// How wide it is.
     pub width: f32,
     /// Its events by class, in the order of `Class::ALL`.
-    pub counts: [u32; 8],
+    pub counts: [u32; Class::COUNT],
     /// The worst of its events.
     pub worst: Severity,
     /// Its events.

@@ -1,6 +1,6 @@
 //! What a single event says by its kind alone.
 
-use trace::{EventKind, Partition, StopReason, ZabRole};
+use trace::{EventKind, StopReason, ZabRole};
 
 /// A group of kinds: what density columns count apart.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -19,13 +19,18 @@ pub enum Class {
     Controller,
     /// Replicas.
     Replica,
+    /// Group coordinators.
+    Group,
     /// Producers and consumers.
     Client,
 }
 
 impl Class {
+    /// How many there are.
+    pub const COUNT: usize = 9;
+
     /// All, in the order of [`Class::place`].
-    pub const ALL: [Class; 8] = [
+    pub const ALL: [Class; Class::COUNT] = [
         Class::World,
         Class::Fault,
         Class::Node,
@@ -33,6 +38,7 @@ impl Class {
         Class::Ensemble,
         Class::Controller,
         Class::Replica,
+        Class::Group,
         Class::Client,
     ];
 
@@ -51,6 +57,7 @@ impl Class {
             Class::Ensemble => "ZooKeeper",
             Class::Controller => "controller",
             Class::Replica => "replicas",
+            Class::Group => "groups",
             Class::Client => "clients",
         }
     }
@@ -136,46 +143,23 @@ fn classify_data(kind: &EventKind) -> (Class, Severity) {
         K::RecordSent { .. } | K::RecordAcked { .. } | K::RecordPolled { .. } | K::RecordProcessed { .. } => {
             (Class::Client, S::Normal)
         }
-        K::ProducerInitialized { .. } => (Class::Client, S::Normal),
+        K::ProducerInitialized { .. }
+        | K::GroupJoined { .. }
+        | K::PartitionsAssigned { .. }
+        | K::CommitAcked { .. } => (Class::Client, S::Normal),
+        K::PartitionsRevoked { lost: false, .. } => (Class::Client, S::Normal),
+        K::PartitionsRevoked { .. } | K::CommitFailed { .. } => (Class::Client, S::Warning),
+        K::GroupStateChanged { .. } | K::CoordinatorLoaded { .. } | K::CoordinatorUnloaded { .. } => {
+            (Class::Group, S::Notice)
+        }
+        K::OffsetCommitRefused { .. } | K::MemberLeft { .. } | K::OffsetForgotten { .. } => (Class::Group, S::Warning),
+        K::MemberJoined { .. } | K::MemberAssigned { .. } | K::OffsetCommitted { .. } | K::OffsetServed { .. } => {
+            (Class::Group, S::Normal)
+        }
         K::PositionReset { from: -1, .. } => (Class::Client, S::Normal),
         K::PositionReset { .. } | K::RequestTimedOut { .. } | K::RecordUnknown { .. } => (Class::Client, S::Warning),
         K::RecordFailed { .. } => (Class::Client, S::Error),
         _ => (Class::Replica, S::Trace),
-    }
-}
-
-/// The partition that an event is about.
-pub fn partition_of(kind: &EventKind) -> Option<Partition> {
-    use EventKind as K;
-    match kind {
-        K::PartitionCreated { partition, .. }
-        | K::LeadershipDecided { partition, .. }
-        | K::LogLoaded { partition, .. }
-        | K::EpochsLoaded { partition, .. }
-        | K::BecameLeader { partition, .. }
-        | K::BecameFollower { partition, .. }
-        | K::ReplicaStopped { partition, .. }
-        | K::Appended { partition, .. }
-        | K::Deduplicated { partition, .. }
-        | K::Truncated { partition, .. }
-        | K::LogStartMoved { partition, .. }
-        | K::Flushed { partition, .. }
-        | K::HighWatermarkMoved { partition, .. }
-        | K::IsrProposed { partition, .. }
-        | K::IsrChanged { partition, .. }
-        | K::IsrRefused { partition, .. }
-        | K::ProduceAcked { partition, .. }
-        | K::ProduceRefused { partition, .. }
-        | K::Served { partition, .. }
-        | K::OffsetListed { partition, .. }
-        | K::RecordSent { partition, .. }
-        | K::RecordAcked { partition, .. }
-        | K::RecordFailed { partition, .. }
-        | K::RecordUnknown { partition, .. }
-        | K::RecordPolled { partition, .. }
-        | K::RecordProcessed { partition, .. }
-        | K::PositionReset { partition, .. } => Some(*partition),
-        _ => None,
     }
 }
 

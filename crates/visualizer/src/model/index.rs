@@ -20,11 +20,11 @@ pub struct Index {
     kinds: Vec<u8>,
     /// The kinds seen so far: the frequent ones come early, so that finding one is cheap.
     learned: Vec<(Discriminant<EventKind>, &'static str)>,
-    /// Class and severity of each event: `class | severity << 3`.
+    /// Class and severity of each event: `class | severity << 4`.
     tags: Vec<u8>,
     /// Counts by class before each block.
-    totals: Vec<[u32; 8]>,
-    running: [u32; 8],
+    totals: Vec<[u32; Class::COUNT]>,
+    running: [u32; Class::COUNT],
     /// The worst severity of each block; then of each pair, and so on.
     worst: Vec<Vec<u8>>,
     /// The time of each block's first event.
@@ -41,7 +41,7 @@ impl Index {
         }
         let (class, severity) = classify(&event.kind);
         self.running[class.place()] += 1;
-        self.tags.push(class as u8 | (severity as u8) << 3);
+        self.tags.push(class as u8 | (severity as u8) << 4);
         let which = discriminant(&event.kind);
         let kind = self.learned.iter().position(|(known, _)| *known == which).unwrap_or_else(|| {
             self.learned.push((which, event.kind.name()));
@@ -75,12 +75,12 @@ impl Index {
 
     /// The class of an event.
     pub fn class(&self, index: usize) -> Class {
-        Class::ALL[usize::from(self.tags.get(index).copied().unwrap_or(0) & 7)]
+        Class::ALL[usize::from(self.tags.get(index).copied().unwrap_or(0) & 15)]
     }
 
     /// The severity of an event.
     pub fn severity(&self, index: usize) -> Severity {
-        Severity::ALL[usize::from(self.tags.get(index).copied().unwrap_or(0) >> 3)]
+        Severity::ALL[usize::from(self.tags.get(index).copied().unwrap_or(0) >> 4)]
     }
 
     /// A number for the kind of each event; its name is [`Index::kind_names`] at that place.
@@ -93,26 +93,26 @@ impl Index {
         self.learned.iter().map(|(_, name)| *name)
     }
 
-    fn before(&self, index: usize) -> [u32; 8] {
+    fn before(&self, index: usize) -> [u32; Class::COUNT] {
         let index = index.min(self.tags.len());
         let Some(counts) = self.totals.get(index / BLOCK) else { return self.running };
         let mut counts = *counts;
         for tag in &self.tags[index / BLOCK * BLOCK..index] {
-            counts[usize::from(tag & 7)] += 1;
+            counts[usize::from(tag & 15)] += 1;
         }
         counts
     }
 
     /// How many events of each class lie in a range: exact.
-    pub fn counts(&self, range: Range<usize>) -> [u32; 8] {
+    pub fn counts(&self, range: Range<usize>) -> [u32; Class::COUNT] {
         let (mut counts, before) = (self.before(range.end.max(range.start)), self.before(range.start));
         counts.iter_mut().zip(before).for_each(|(count, before)| *count -= before);
         counts
     }
 
     /// The counts of adjacent ranges; `bounds` ascend, and range n is `bounds[n]..bounds[n + 1]`.
-    pub fn counts_between(&self, bounds: &[usize]) -> Vec<[u32; 8]> {
-        let before: Vec<[u32; 8]> = bounds.iter().map(|bound| self.before(*bound)).collect();
+    pub fn counts_between(&self, bounds: &[usize]) -> Vec<[u32; Class::COUNT]> {
+        let before: Vec<[u32; Class::COUNT]> = bounds.iter().map(|bound| self.before(*bound)).collect();
         before
             .windows(2)
             .map(|pair| std::array::from_fn(|class| pair[1][class].saturating_sub(pair[0][class])))
@@ -120,7 +120,7 @@ impl Index {
     }
 
     fn worst_of_tags(&self, range: Range<usize>) -> u8 {
-        self.tags[range].iter().map(|tag| tag >> 3).max().unwrap_or(0)
+        self.tags[range].iter().map(|tag| tag >> 4).max().unwrap_or(0)
     }
 
     /// The worst severity in a range.
@@ -161,7 +161,7 @@ impl Index {
             let block_end = (place / BLOCK + 1) * BLOCK;
             if self.worst[0][place / BLOCK] >= least as u8 {
                 let tags = &self.tags[place..block_end.min(end)];
-                if let Some(found) = tags.iter().position(|tag| tag >> 3 >= least as u8) {
+                if let Some(found) = tags.iter().position(|tag| tag >> 4 >= least as u8) {
                     return Some(place + found);
                 }
             }
@@ -178,7 +178,7 @@ impl Index {
             let start = (block * BLOCK).max(range.start);
             if self.worst[0][block] >= least as u8 {
                 let tags = &self.tags[start..end];
-                if let Some(found) = tags.iter().rposition(|tag| tag >> 3 >= least as u8) {
+                if let Some(found) = tags.iter().rposition(|tag| tag >> 4 >= least as u8) {
                     return Some(start + found);
                 }
             }

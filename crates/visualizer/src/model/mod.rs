@@ -22,7 +22,7 @@ use scenario::Plan;
 use state::{Causes, ClusterState, KeyFrames};
 use trace::{Event, EventId, Header, Partition};
 
-pub use facts::{Class, Severity, classify, partition_of};
+pub use facts::{Class, Severity, classify};
 pub use flights::{Fate, Flying};
 pub use follow::Follower;
 pub use history::{Downtime, History, IsrStep, LeaderSpan, Removal};

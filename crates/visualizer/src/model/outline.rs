@@ -3,8 +3,6 @@
 use scenario::Plan;
 use trace::{Event, EventKind, Name};
 
-use super::facts::partition_of;
-
 /// A violation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ViolationItem {
@@ -113,7 +111,7 @@ impl Outline {
 
     /// Notes the event at `place`.
     pub fn push(&mut self, place: usize, event: &Event, cause: Option<usize>, plan: Option<&Plan>) {
-        if let Some(partition) = partition_of(&event.kind) {
+        if let Some(partition) = event.kind.partition() {
             self.partition(partition.topic, partition.index);
         }
         match &event.kind {

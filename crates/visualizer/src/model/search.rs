@@ -6,7 +6,7 @@ use std::str::FromStr;
 use state::describe;
 use trace::{Event, EventId, EventKind, Name, Partition, StopReason, ZabRole};
 
-use super::facts::{Class, Severity, classify, offsets_of, partition_of};
+use super::facts::{Class, Severity, classify, offsets_of};
 use super::{Direction, Model};
 
 /// What happened, by a word: the word, what it means, and the test.
@@ -302,8 +302,8 @@ impl Term {
         match self {
             Term::Kind(name) => event.kind.name().eq_ignore_ascii_case(name),
             Term::Node(node) => event.node == *node,
-            Term::Partition(partition) => partition_of(&event.kind) == Some(*partition),
-            Term::Topic(topic) => partition_of(&event.kind).is_some_and(|partition| partition.topic == *topic),
+            Term::Partition(partition) => event.kind.partition() == Some(*partition),
+            Term::Topic(topic) => event.kind.partition().is_some_and(|partition| partition.topic == *topic),
             Term::Offset(offset) => offsets_of(&event.kind).is_some_and(|(from, to)| (from..to).contains(offset)),
             Term::Time(from, to) => (*from..*to).contains(&event.at),
             Term::Id(id) => event.id == *id,

@@ -268,7 +268,7 @@ fn counts_and_the_worst_severity_are_exact_for_any_range() {
     let model = Model::example();
     let ranges = [(0, 1), (0, 256), (100, 300), (255, 257), (1, model.len()), (5_000, 12_345), (9, 9)];
     for (from, to) in ranges {
-        let mut counts = [0; 8];
+        let mut counts = [0; Class::COUNT];
         let mut worst = Severity::Trace;
         for event in &model.events()[from..to] {
             let (class, severity) = classify(&event.kind);
@@ -472,7 +472,7 @@ fn an_empty_trace_answers_everything_with_nothing() {
     assert!(model.why(0).is_empty() && model.effects(0).is_empty() && model.flying(0, 0).is_empty());
     assert_eq!(model.state_at(3).last, EventId::ROOT);
     assert_eq!(model.next(Jump::Severe, 0, Direction::Forward), None);
-    assert_eq!(model.index().counts(0..10), [0; 8]);
+    assert_eq!(model.index().counts(0..10), [0; Class::COUNT]);
 }
 
 #[test]

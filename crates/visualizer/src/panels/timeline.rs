@@ -11,7 +11,7 @@ use crate::layout::{
     Axis, LeaderLane, SpaceTime, View, density, fault_bars, format_time, isr_lanes, leader_lanes, markers, messages,
     node_lanes, operations, phases, ticks,
 };
-use crate::model::{CaptionKind, NodeRole};
+use crate::model::{CaptionKind, Class, NodeRole};
 use crate::panels::{Scene, hatch, mark, quad, severity_colour, small};
 use crate::theme::{Tokens, thin};
 
@@ -175,7 +175,7 @@ fn tint(frame: &Frame, bars: &[crate::layout::FaultBar], top: f32) {
 fn density_lane(scene: &Scene, frame: &Frame, view: &View, top: f32) -> f32 {
     frame.name(top, DENSITY, "events, severity");
     let columns = density(scene.model, view, (view.width / 2.0) as usize);
-    let total = |counts: &[u32; 8]| counts.iter().map(|count| f64::from(*count)).sum::<f64>();
+    let total = |counts: &[u32; Class::COUNT]| counts.iter().map(|count| f64::from(*count)).sum::<f64>();
     // A root keeps quiet columns visible beside busy ones.
     let most = columns.iter().map(|column| total(&column.counts)).fold(1.0, f64::max).sqrt();
     let mut layer = Mesh::default();

@@ -135,12 +135,22 @@ apis! {
     5  StopReplica(StopReplicaRequest, StopReplicaResponse) Broker 4..=4;
     6  UpdateMetadata(UpdateMetadataRequest, UpdateMetadataResponse) Broker 8..=8;
     7  ControlledShutdown(ControlledShutdownRequest, ControlledShutdownResponse) Broker 3..=3;
+    8  OffsetCommit(OffsetCommitRequest, OffsetCommitResponse) Client 2..=9;
+    9  OffsetFetch(OffsetFetchRequest, OffsetFetchResponse) Client 1..=9;
     10 FindCoordinator(FindCoordinatorRequest, FindCoordinatorResponse) Client 0..=4;
+    11 JoinGroup(JoinGroupRequest, JoinGroupResponse) Client 0..=9;
+    12 Heartbeat(HeartbeatRequest, HeartbeatResponse) Client 0..=4;
+    13 LeaveGroup(LeaveGroupRequest, LeaveGroupResponse) Client 0..=5;
+    14 SyncGroup(SyncGroupRequest, SyncGroupResponse) Client 0..=5;
+    15 DescribeGroups(DescribeGroupsRequest, DescribeGroupsResponse) Client 0..=5;
+    16 ListGroups(ListGroupsRequest, ListGroupsResponse) Client 0..=5;
     18 ApiVersions(ApiVersionsRequest, ApiVersionsResponse) Client 0..=4;
     19 CreateTopics(CreateTopicsRequest, CreateTopicsResponse) Client 2..=7;
     20 DeleteTopics(DeleteTopicsRequest, DeleteTopicsResponse) Client 1..=6;
     22 InitProducerId(InitProducerIdRequest, InitProducerIdResponse) Client 0..=4;
     23 OffsetForLeaderEpoch(OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse) Client 2..=4;
+    42 DeleteGroups(DeleteGroupsRequest, DeleteGroupsResponse) Client 0..=2;
+    47 OffsetDelete(OffsetDeleteRequest, OffsetDeleteResponse) Client 0..=0;
 }
 
 impl Api {

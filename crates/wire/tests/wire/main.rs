@@ -2,6 +2,7 @@
 
 mod allocation;
 mod batches;
+mod group_samples;
 mod hostile_batches;
 mod hostile_frames;
 mod jute;

@@ -7,24 +7,30 @@ use odradek_wire::kafka::messages::*;
 use odradek_wire::kafka::{Api, Request, Response, StrBytes, TopicName, versions};
 use uuid::Uuid;
 
+use super::group_samples;
+
 /// Every version of every API that is served.
 pub fn all_versions() -> impl Iterator<Item = (Api, i16)> {
     versions::table().flat_map(|range| range.versions().map(move |version| (range.api, version)))
 }
 
 /// Sets a field only at the versions that have it.
-trait When: Sized {
+pub trait When: Sized {
     fn when(self, present: bool, set: impl FnOnce(Self) -> Self) -> Self {
         if present { set(self) } else { self }
     }
 }
 impl<T> When for T {}
 
-fn text(text: &'static str) -> StrBytes {
+pub fn text(text: &'static str) -> StrBytes {
     StrBytes::from_static_str(text)
 }
 
-fn topic() -> TopicName {
+pub fn bytes(bytes: &'static [u8]) -> Bytes {
+    Bytes::from_static(bytes)
+}
+
+pub fn topic() -> TopicName {
     TopicName(text("orders"))
 }
 
@@ -75,6 +81,7 @@ pub fn request(api: Api, version: i16) -> Request {
             .when(version >= 3, |request| request.with_producer_id(ProducerId(9)).with_producer_epoch(2))
             .into(),
         Api::OffsetForLeaderEpoch => offset_for_leader_epoch_request(version).into(),
+        other => group_samples::request(other, version),
     }
 }
 
@@ -127,6 +134,7 @@ pub fn response(api: Api, version: i16) -> Response {
             .with_producer_epoch(3)
             .into(),
         Api::OffsetForLeaderEpoch => offset_for_leader_epoch_response().into(),
+        other => group_samples::response(other, version),
     }
 }
 
