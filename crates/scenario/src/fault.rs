@@ -52,6 +52,41 @@ pub enum FaultKind {
         /// When it starts again, counted from the question; a process that has not ended by then is killed.
         down: Option<Duration>,
     },
+    /// Nodes restart one after another: asked to end, as [`FaultKind::Shutdown`] asks them.
+    RollingRestart {
+        /// Which nodes.
+        nodes: Selector,
+        /// How long each is down.
+        down: Duration,
+        /// How long between the return of one and the end of the next.
+        gap: Duration,
+    },
+    /// A client's process dies and starts again.
+    KillClient {
+        /// Which client.
+        node: Selector,
+        /// For how long.
+        down: Option<Duration>,
+    },
+    /// A consumer group gets another member.
+    AddMember {
+        /// Which consumer: all its nodes.
+        consumer: Selector,
+    },
+    /// A member leaves its consumer group for good.
+    RemoveMember {
+        /// Which consumer: all its nodes.
+        consumer: Selector,
+    },
+    /// A consumer needs longer for each record.
+    SlowConsumer {
+        /// Which consumer: all its nodes.
+        consumer: Selector,
+        /// How long it works on a record.
+        process: Duration,
+        /// For how long.
+        lasts: Option<Duration>,
+    },
     /// The machine loses power: unsynced pages and directory entries may be gone.
     PowerLoss {
         /// Who loses power.
@@ -266,6 +301,11 @@ impl FaultKind {
         match self {
             FaultKind::Crash { .. } => "crash",
             FaultKind::Shutdown { .. } => "shutdown",
+            FaultKind::RollingRestart { .. } => "rolling-restart",
+            FaultKind::KillClient { .. } => "kill-client",
+            FaultKind::AddMember { .. } => "add-member",
+            FaultKind::RemoveMember { .. } => "remove-member",
+            FaultKind::SlowConsumer { .. } => "slow-consumer",
             FaultKind::PowerLoss { .. } => "power-loss",
             FaultKind::Pause { .. } => "pause",
             FaultKind::Partition { .. } => "partition",
@@ -290,10 +330,12 @@ impl FaultKind {
     pub fn lasts(&self) -> Option<Duration> {
         match self {
             FaultKind::Crash { down, .. }
+            | FaultKind::KillClient { down, .. }
             | FaultKind::Shutdown { down, .. }
             | FaultKind::PowerLoss { down, .. }
             | FaultKind::ReplaceDisk { down, .. } => *down,
             FaultKind::Flap { lasts, .. }
+            | FaultKind::SlowConsumer { lasts, .. }
             | FaultKind::Swizzle { lasts, .. }
             | FaultKind::LossyLink { lasts, .. }
             | FaultKind::BitRot { lasts, .. }
@@ -306,7 +348,11 @@ impl FaultKind {
             | FaultKind::Partition { lasts, .. }
             | FaultKind::Isolate { lasts, .. }
             | FaultKind::SlowLink { lasts, .. } => *lasts,
-            FaultKind::ResetConnections { .. } => Some(Duration::ZERO),
+            // It ends when its last node is back.
+            FaultKind::RollingRestart { .. } => None,
+            FaultKind::ResetConnections { .. } | FaultKind::AddMember { .. } | FaultKind::RemoveMember { .. } => {
+                Some(Duration::ZERO)
+            }
             FaultKind::Hold { until: Until::Elapsed(duration), .. } => Some(*duration),
             FaultKind::Hold { until: Until::Condition(_), .. } => None,
         }
@@ -316,6 +362,8 @@ impl FaultKind {
     pub fn set_lasts(&mut self, duration: Duration) {
         match self {
             FaultKind::Crash { down: lasts, .. }
+            | FaultKind::KillClient { down: lasts, .. }
+            | FaultKind::SlowConsumer { lasts, .. }
             | FaultKind::Shutdown { down: lasts, .. }
             | FaultKind::PowerLoss { down: lasts, .. }
             | FaultKind::ReplaceDisk { down: lasts, .. }
@@ -333,7 +381,8 @@ impl FaultKind {
             | FaultKind::Isolate { lasts, .. }
             | FaultKind::SlowLink { lasts, .. } => *lasts = Some(duration),
             FaultKind::Hold { until, .. } => *until = Until::Elapsed(duration),
-            FaultKind::ResetConnections { .. } => {}
+            FaultKind::RollingRestart { down, .. } => *down = duration,
+            FaultKind::ResetConnections { .. } | FaultKind::AddMember { .. } | FaultKind::RemoveMember { .. } => {}
         }
     }
 
@@ -341,6 +390,7 @@ impl FaultKind {
     pub fn selectors(&self) -> (&Selector, Option<&Selector>) {
         match self {
             FaultKind::Crash { node, .. }
+            | FaultKind::KillClient { node, .. }
             | FaultKind::Shutdown { node, .. }
             | FaultKind::PowerLoss { node, .. }
             | FaultKind::ReplaceDisk { node, .. }
@@ -352,7 +402,10 @@ impl FaultKind {
             | FaultKind::DiskError { node, .. }
             | FaultKind::Clock { node, .. } => (node, None),
             FaultKind::Isolate { node, except, .. } => (node, except.as_ref()),
-            FaultKind::Swizzle { nodes, .. } => (nodes, None),
+            FaultKind::Swizzle { nodes, .. } | FaultKind::RollingRestart { nodes, .. } => (nodes, None),
+            FaultKind::AddMember { consumer }
+            | FaultKind::RemoveMember { consumer }
+            | FaultKind::SlowConsumer { consumer, .. } => (consumer, None),
             FaultKind::Partition { from, to, .. }
             | FaultKind::Flap { from, to, .. }
             | FaultKind::SlowLink { from, to, .. }

@@ -53,6 +53,8 @@ pub enum Takes {
     Bandwidth,
     /// A text.
     Text,
+    /// A consumer that has a group.
+    Consumer,
     /// A list of whole numbers.
     Counts,
     /// A table of settings.
@@ -75,6 +77,7 @@ impl Takes {
             Takes::Ratio => "a share such as \"200ppm\" or \"1%\"",
             Takes::Bandwidth => "a bandwidth such as \"1Mbit/s\"",
             Takes::Text => "a text",
+            Takes::Consumer => "the name of a consumer with a group",
             Takes::Counts => "a list of whole numbers",
             Takes::Settings => "a table of settings",
         }
@@ -119,15 +122,15 @@ pub static FAULTS: &[FaultForm] = &[
     FaultForm { name: "full-disk", colour: "olive", meaning: "A disk has no space left: writes fail. Heals after `for`; a process that gave up starts again then.", parameters: &[need("node", Takes::Selector, "Whose disk."), FOR] },
     FaultForm { name: "disk-error", colour: "rust", meaning: "Reads, writes and syncs fail. Heals after `for`; a process that gave up starts again then.", parameters: &[need("node", Takes::Selector, "Whose disk."), FOR] },
     FaultForm { name: "clock", colour: "cyan", meaning: "A node's clock jumps or drifts; at the end it jumps back and runs true. Heals after `for`.", parameters: &[need("node", Takes::Selector, "Whose clock."), may("jump", Takes::Duration, "How far its wall clock jumps."), may("back", Takes::Boolean, "Whether it jumps back, and runs slow; default: false."), may("drift", Takes::Ratio, "How much both its clocks run fast."), FOR] },
-    FaultForm { name: "rolling-restart", colour: "blue", meaning: "Nodes restart cleanly one after another.", parameters: &[need("nodes", Takes::Selector, "Which nodes."), DOWN, may("gap", Takes::Duration, "How long between two of them.")] },
+    FaultForm { name: "rolling-restart", colour: "blue", meaning: "Nodes restart one after another: each is asked to end, as `shutdown` asks it. Over when the last one is back.", parameters: &[need("nodes", Takes::Selector, "Which nodes."), may("down", Takes::Duration, "How long each is down; default: 5s."), may("gap", Takes::Duration, "How long between the return of one and the end of the next; default: 5s.")] },
     FaultForm { name: "reassign", colour: "indigo", meaning: "A partition's replicas move to other brokers.", parameters: &[need("partition", Takes::Text, "TOPIC/PARTITION."), need("replicas", Takes::Counts, "The new replicas by broker id.")] },
     FaultForm { name: "elect-preferred", colour: "navy", meaning: "Leadership goes back to preferred replicas.", parameters: &[need("topic", Takes::Text, "Which topic.")] },
     FaultForm { name: "add-partitions", colour: "azure", meaning: "A topic gets more partitions.", parameters: &[need("topic", Takes::Text, "Which topic."), need("partitions", Takes::Count, "How many it has then.")] },
     FaultForm { name: "delete-topic", colour: "black", meaning: "A topic is deleted.", parameters: &[need("topic", Takes::Text, "Which topic.")] },
     FaultForm { name: "set-config", colour: "slate", meaning: "A topic's settings change.", parameters: &[need("topic", Takes::Text, "Which topic."), need("config", Takes::Settings, "Its new settings.")] },
-    FaultForm { name: "add-member", colour: "lime", meaning: "A consumer group gets another member.", parameters: &[need("consumer", Takes::Text, "Which consumer.")] },
-    FaultForm { name: "remove-member", colour: "green", meaning: "A member leaves its consumer group.", parameters: &[need("consumer", Takes::Text, "Which consumer.")] },
-    FaultForm { name: "slow-consumer", colour: "khaki", meaning: "A consumer needs longer for each record.", parameters: &[need("consumer", Takes::Text, "Which consumer."), need("process", Takes::Duration, "How long it works on a record."), FOR] },
+    FaultForm { name: "add-member", colour: "lime", meaning: "A consumer group gets another member: one more node of a consumer starts, or one that was removed.", parameters: &[need("consumer", Takes::Consumer, "Which consumer.")] },
+    FaultForm { name: "remove-member", colour: "green", meaning: "A member leaves its consumer group: the last node of a consumer is asked to end, and stays away.", parameters: &[need("consumer", Takes::Consumer, "Which consumer.")] },
+    FaultForm { name: "slow-consumer", colour: "khaki", meaning: "All nodes of a consumer need longer for each record. Heals after `for`.", parameters: &[need("consumer", Takes::Consumer, "Which consumer."), need("process", Takes::Duration, "How long it works on a record."), FOR] },
     FaultForm { name: "kill-client", colour: "pink", meaning: "A client's process dies and starts again.", parameters: &[need("node", Takes::Selector, "Which client."), DOWN] },
 ];
 

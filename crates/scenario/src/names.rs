@@ -16,6 +16,8 @@ pub(crate) struct Names {
     /// Nodes by client.
     pub(crate) clients: BTreeMap<String, u32>,
     pub(crate) groups: BTreeSet<String>,
+    /// Consumers with a group.
+    pub(crate) members: BTreeSet<String>,
     /// Consumers without a group.
     pub(crate) readers: BTreeSet<String>,
     pub(crate) faults: BTreeSet<String>,

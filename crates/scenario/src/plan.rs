@@ -123,10 +123,27 @@ impl Plan {
         }
     }
 
-    /// Clients by name and count: producers, consumers, processors.
+    /// The nodes of a client that start at the beginning; those that faults add come later.
+    pub fn first_nodes(&self, client: &str) -> Vec<String> {
+        let consumers = self.consumers.iter().map(|client| (&client.name, client.count));
+        let nodes = self.group(client).unwrap_or_default();
+        match consumers.into_iter().find(|(name, _)| *name == client) {
+            Some((_, count)) => nodes.into_iter().take(count as usize).collect(),
+            None => nodes,
+        }
+    }
+
+    /// How many nodes faults may add to a consumer.
+    fn added(&self, consumer: &str) -> u32 {
+        let adds = |fault: &&crate::Fault| matches!(&fault.kind, crate::FaultKind::AddMember { consumer: crate::Selector::Group(name) } if name == consumer);
+        self.faults.iter().filter(adds).count() as u32
+    }
+
+    /// Clients by name and number of nodes, those that faults add included: producers, consumers, processors.
     pub fn clients(&self) -> impl Iterator<Item = (&str, u32)> {
         let producers = self.producers.iter().map(|client| (client.name.as_str(), client.count));
-        let consumers = self.consumers.iter().map(|client| (client.name.as_str(), client.count));
+        let consumers =
+            self.consumers.iter().map(|client| (client.name.as_str(), client.count + self.added(&client.name)));
         let processors = self.processors.iter().map(|client| (client.name.as_str(), client.count));
         producers.chain(consumers).chain(processors)
     }

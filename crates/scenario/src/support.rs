@@ -14,7 +14,6 @@ pub(crate) const UNSUPPORTED_FEATURES: &[(&str, &str)] = &[
 
 /// Fault kinds.
 pub(crate) const UNSUPPORTED_FAULTS: &[&str] = &[
-    "rolling-restart",
     "reassign",
     "elect-preferred",
     "add-partitions",
@@ -23,7 +22,6 @@ pub(crate) const UNSUPPORTED_FAULTS: &[&str] = &[
     "add-member",
     "remove-member",
     "slow-consumer",
-    "kill-client",
 ];
 
 /// Settings by scope; a name that ends in `*` stands for all that start so.

@@ -192,7 +192,21 @@ impl Writer {
         self.trigger(&fault.trigger);
         self.key("kind", quoted(fault.kind.name()));
         match &fault.kind {
-            FaultKind::Crash { node, .. } | FaultKind::Shutdown { node, .. } => self.key("node", selector(node)),
+            FaultKind::Crash { node, .. } | FaultKind::Shutdown { node, .. } | FaultKind::KillClient { node, .. } => {
+                self.key("node", selector(node));
+            }
+            FaultKind::RollingRestart { nodes, down, gap } => {
+                self.key("nodes", selector(nodes));
+                self.key("down", quoted(down));
+                self.key("gap", quoted(gap));
+            }
+            FaultKind::AddMember { consumer } | FaultKind::RemoveMember { consumer } => {
+                self.key("consumer", selector(consumer));
+            }
+            FaultKind::SlowConsumer { consumer, process, .. } => {
+                self.key("consumer", selector(consumer));
+                self.key("process", quoted(process));
+            }
             FaultKind::PowerLoss { node, keep, .. } => {
                 self.key("node", selector(node));
                 self.key("keep", quoted(keep));
@@ -262,12 +276,20 @@ impl Writer {
         match (&fault.kind, fault.kind.lasts()) {
             (
                 FaultKind::Crash { .. }
+                | FaultKind::KillClient { .. }
                 | FaultKind::Shutdown { .. }
                 | FaultKind::PowerLoss { .. }
                 | FaultKind::ReplaceDisk { .. },
                 Some(down),
             ) => self.key("down", quoted(down)),
-            (FaultKind::ResetConnections { .. } | FaultKind::Hold { .. }, _) | (_, None) => {}
+            (
+                FaultKind::ResetConnections { .. }
+                | FaultKind::Hold { .. }
+                | FaultKind::AddMember { .. }
+                | FaultKind::RemoveMember { .. },
+                _,
+            )
+            | (_, None) => {}
             (_, Some(lasts)) => self.key("for", quoted(lasts)),
         }
         if fault.optional {

@@ -36,7 +36,7 @@ fn each_seed_disables_most_kinds_and_together_they_use_them_all() {
     let plans = plans("kinds = \"1..3\"\ngap = \"exp(1s)\"", 300);
     assert!(plans.iter().all(|plan| kinds(plan).len() <= 3));
     let all: BTreeSet<_> = plans.iter().flat_map(kinds).collect();
-    assert_eq!(all.len(), 16, "{all:?}");
+    assert_eq!(all.len(), 17, "{all:?}");
     assert!(!all.contains("bit-rot") && !all.contains("replace-disk"), "data is destroyed only on request");
 }
 

@@ -378,8 +378,8 @@ fn a_typing_error_in_a_text_is_found() {
 fn what_is_not_built_is_refused_by_name() {
     check(
         "[expect]",
-        "[chaos]\nweights = { rolling-restart = 1 }\n[expect]",
-        "41:13: drawing `rolling-restart` is not supported yet",
+        "[chaos]\nweights = { reassign = 1 }\n[expect]",
+        "41:13: drawing `reassign` is not supported yet",
     );
     check(
         "[expect]",
@@ -407,12 +407,12 @@ fn what_is_not_built_is_refused_by_name() {
         "[[processor]]\nname = \"billing\"\ngroup = \"billing\"\nfrom = [\"orders\"]\nto = \"orders\"\nexactly_once = true\n[[consumer]]",
         "23:1: processors (`[[processor]]`) are not supported yet",
     );
-    let clock = "kind = \"slow-consumer\"\nconsumer = \"mail\"\nprocess = \"1s\"\nfor = \"1s\"";
+    let clock = "kind = \"elect-preferred\"\ntopic = \"orders\"";
     let text = GOOD
         .replace("kind = \"partition\"\nfrom = \"leader(orders/0)\"\nto = \"other(brokers)\"", clock)
         .replace("for = \"20s\"\n", "");
     let found: Vec<String> = errors(&text).diagnostics.iter().map(brief).collect();
-    assert_eq!(found, ["35:8: fault kind `slow-consumer` is not supported yet"]);
+    assert_eq!(found, ["35:8: fault kind `elect-preferred` is not supported yet"]);
 }
 
 #[test]

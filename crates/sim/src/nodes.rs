@@ -25,21 +25,26 @@ pub fn latency(latency: &scenario::Latency) -> Latency {
     Latency { p50_ns: latency.p50.nanos(), p99_ns: latency.p99.nanos() }
 }
 
-/// How to ask running brokers to end.
+/// How to ask running processes to end. One that was asked is still known, without its sender.
 #[derive(Default)]
-pub struct Stops(RefCell<BTreeMap<Name, oneshot::Sender<EventId>>>);
+pub struct Stops(RefCell<BTreeMap<Name, Option<oneshot::Sender<EventId>>>>);
 
 impl Stops {
-    /// Asks a node to end, because of `cause`. False if it cannot be asked.
+    /// Asks a node to end, because of `cause`; one that is about to end goes on with that. False if it cannot be asked.
     pub fn ask(&self, node: Name, cause: EventId) -> bool {
-        let asked = self.0.borrow_mut().remove(&node);
-        asked.is_some_and(|asked| asked.send(cause).is_ok())
+        let mut all = self.0.borrow_mut();
+        let Some(running) = all.get_mut(&node) else { return false };
+        if let Some(sender) = running.take() {
+            // Its process may have ended just now.
+            let _ = sender.send(cause);
+        }
+        true
     }
 
     /// What a process that has just started waits for.
     async fn asked(self: Rc<Self>, node: Name) -> EventId {
         let (sender, receiver) = oneshot::channel();
-        self.0.borrow_mut().insert(node, sender);
+        self.0.borrow_mut().insert(node, Some(sender));
         match receiver.await {
             Ok(cause) => cause,
             // The next incarnation has taken its place.

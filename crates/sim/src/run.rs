@@ -153,7 +153,7 @@ async fn main(world: World, plan: Rc<Plan>) -> Raw {
     judge.start();
     let stops = Rc::new(nodes::Stops::default());
     nodes::add(&world, &plan, &ledger, &stops);
-    let injector = Injector::new(world.clone(), plan.clone(), judge.clone(), stops);
+    let injector = Injector::new(world.clone(), plan.clone(), judge.clone(), stops, ledger.clone());
 
     let warmup = phase(&world, Phase::Warmup);
     boot(&world, &plan, &judge, warmup).await;
@@ -205,7 +205,11 @@ async fn boot(world: &World, plan: &Plan, judge: &Judge, cause: EventId) {
             world.sleep(10_000_000).await;
         }
     }
-    start("clients");
+    for (client, _) in plan.clients() {
+        for node in plan.first_nodes(client) {
+            world.start(&node, cause);
+        }
+    }
     world.start(nodes::SETUP, cause);
 }
 

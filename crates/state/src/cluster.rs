@@ -6,6 +6,7 @@ use trace::{
     BrokerList, Event, EventId, EventKind, Name, Partition, Phase, StopReason, ZabRole, broker_id, broker_name,
 };
 
+use crate::groups::{self, ConsumerGroup, Membership};
 use crate::replica::{BatchState, ReplicaRole, ReplicaState};
 
 /// A node's process.
@@ -99,6 +100,8 @@ pub struct ClientState {
     pub processed: u64,
     /// The same by partition.
     pub partitions: BTreeMap<Partition, ClientPartition>,
+    /// A group's member: what it believes.
+    pub membership: Membership,
 }
 
 /// What a client did with one partition.
@@ -173,6 +176,8 @@ pub struct ClusterState {
     pub partitions: BTreeMap<Partition, PartitionState>,
     /// All clients that sent or polled something.
     pub clients: BTreeMap<Name, ClientState>,
+    /// All consumer groups.
+    pub groups: BTreeMap<Name, ConsumerGroup>,
     /// Violations: the event and the oracle.
     pub violations: Vec<(EventId, Name)>,
     /// Up to where the ensemble's transactions were folded.
@@ -203,6 +208,12 @@ impl ClusterState {
                 }
             }
             EventKind::Violation { oracle, .. } => self.violations.push((event.id, *oracle)),
+            kind if kind.of_coordinator() => groups::apply(&mut self.groups, event),
+            EventKind::GroupJoined { .. }
+            | EventKind::PartitionsAssigned { .. }
+            | EventKind::PartitionsRevoked { .. } => {
+                self.clients.entry(event.node).or_default().membership.apply(&event.kind);
+            }
             _ => {
                 self.apply_ensemble(event);
                 self.apply_controller(event);
@@ -219,6 +230,9 @@ impl ClusterState {
                 *node = NodeState { up: true, paused: false, incarnation: *incarnation, stopped: node.stopped };
             }
             EventKind::NodeStopped { reason } => {
+                if let Some(client) = self.clients.get_mut(&event.node) {
+                    client.membership = Membership::default();
+                }
                 *node = NodeState { up: false, paused: false, stopped: Some(*reason), ..*node };
                 self.ensemble.remove(&event.node);
                 if let Some(id) = broker_id(event.node) {

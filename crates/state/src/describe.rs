@@ -176,6 +176,7 @@ fn describe_replica(kind: &EventKind) -> String {
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
             format!("{partition} knows these leader epochs: {known}")
         }
+        K::LogsClosed => "has flushed and closed all its logs".to_owned(),
         K::BecameLeader { partition, leader_epoch, log_end, isr, .. } => {
             format!("{partition} leads, epoch {leader_epoch} from offset {log_end}, ISR {isr}")
         }

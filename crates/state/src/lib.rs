@@ -9,6 +9,7 @@ mod describe;
 mod difference;
 mod digest;
 mod divergence;
+mod groups;
 mod key_frames;
 mod replica;
 
@@ -21,5 +22,6 @@ pub use describe::describe;
 pub use difference::{Change, difference};
 pub use digest::{Chapter, Digest, DigestBuilder, Line};
 pub use divergence::{Divergence, Side, StoryDivergence, divergence, story_divergence};
+pub use groups::{CommittedOffset, ConsumerGroup, GroupMember, Membership};
 pub use key_frames::KeyFrames;
 pub use replica::{BatchState, ReplicaRole, ReplicaState};

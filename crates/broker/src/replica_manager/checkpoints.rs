@@ -4,7 +4,7 @@ use std::io;
 use std::rc::Rc;
 
 use log::checkpoint::{self, Offsets};
-use trace::EventId;
+use trace::{EventId, EventKind};
 
 use super::ReplicaManager;
 use crate::broker::Broker;
@@ -47,7 +47,9 @@ impl ReplicaManager {
         }
         self.checkpoint_recovery_points().await?;
         self.checkpoint_high_watermarks().await?;
-        checkpoint::write_clean_shutdown(&self.host.disk(), &self.data).await
+        checkpoint::write_clean_shutdown(&self.host.disk(), &self.data).await?;
+        self.host.emit(cause, EventKind::LogsClosed);
+        Ok(())
     }
 }
 

@@ -24,6 +24,8 @@ pub(crate) struct Node {
     pub last_stop: Option<StopReason>,
     /// Whether the last process that had loaded a log here died without ending well, its machine's power still on.
     pub crashed_with_logs: bool,
+    /// Whether its process has closed its logs: what kills it then does them no harm.
+    pub closed_logs: bool,
     /// Whether a fault made its bits rot: what its logs hold proves nothing about its software.
     pub bad_disk: bool,
     /// Whether the registration of this incarnation stands.
@@ -127,6 +129,7 @@ impl World {
             incarnation: 0,
             last_stop: None,
             crashed_with_logs: false,
+            closed_logs: false,
             bad_disk: false,
             registered: true,
             broker_epoch: -1,
@@ -136,6 +139,7 @@ impl World {
 
     fn apply_to_node(&mut self, event: &Event) {
         match &event.kind {
+            EventKind::LogsClosed => self.node_mut(event.node).closed_logs = true,
             EventKind::PhaseBegan { phase } => {
                 self.phase = Some(*phase);
                 if *phase == Phase::Settle {
@@ -146,6 +150,7 @@ impl World {
                 let node = self.node_mut(event.node);
                 node.alive = true;
                 node.incarnation = *incarnation;
+                node.closed_logs = false;
                 node.registered = node.last_stop.is_none();
             }
             EventKind::NodeStopped { reason } => self.stop(event.node, *reason),
@@ -170,7 +175,8 @@ impl World {
         node.registered = false;
         node.last_stop = Some(reason);
         if self.replicas_on(name).any(|replica| replica.loaded) {
-            self.node_mut(name).crashed_with_logs = matches!(reason, StopReason::Crash | StopReason::Panic);
+            let node = self.node_mut(name);
+            node.crashed_with_logs = matches!(reason, StopReason::Crash | StopReason::Panic) && !node.closed_logs;
         }
         for replica in self.replicas_on(name) {
             replica.loaded = false;
@@ -329,6 +335,12 @@ impl World {
         let told_again = replica.role.leads() && replica.role.epoch() == epoch;
         enter_epoch(replica, Role::Leader { epoch, isr, pending: None });
         let start = replica.log.end;
+        let last_loss = replica.losses.iter().rev().find(|loss| matches!(loss.cause, LossCause::PowerLoss));
+        if let Some(loss) = last_loss.map(|loss| loss.event)
+            && partition.terms.iter().any(|term| (term.epoch, term.broker) == (epoch, broker) && term.event < loss)
+        {
+            partition.rewritten.get_or_insert(event.id);
+        }
         if !told_again {
             partition.terms.push(Term { epoch, broker, event: event.id, at: event.at, start, unclean });
         }

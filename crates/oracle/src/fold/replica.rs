@@ -149,6 +149,9 @@ pub(crate) struct PartitionFold {
     pub decided: Option<Decision>,
     /// The first election from outside the ISR: from there on much is void.
     pub unclean: Option<EventId>,
+    /// A leader went on in an epoch that it led before, though a power loss took the end of its log: nothing tells apart what was
+    /// written in that epoch before and after. A controller that starts anew leaves a leader that is back in office.
+    pub rewritten: Option<EventId>,
 }
 
 impl PartitionFold {
@@ -160,6 +163,7 @@ impl PartitionFold {
             terms: Vec::new(),
             decided: None,
             unclean: None,
+            rewritten: None,
         }
     }
 

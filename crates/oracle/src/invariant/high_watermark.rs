@@ -4,7 +4,8 @@
 //! From: `ValidHighWatermark` in AsyncIsr.tla; Partition.maximalIsr; KAFKA-14704, KAFKA-9491, KAFKA-13141, KAFKA-3924.
 //! Legal: falling back at a start (checkpoint), at a truncation, and at a follower's first move in a new leader epoch, whose
 //! leader may lag; a member whose log was longer earlier in this epoch (its leader remembers that, and it lost the rest in a
-//! power loss); everything after an unclean election.
+//! power loss); everything after an unclean election; what a follower covers after its leader went on in its own epoch without what a
+//! power loss took of it (see log-matching).
 //! Not checked: min.insync.replicas (see isr-safety).
 
 use trace::EventKind;
@@ -30,7 +31,7 @@ impl Oracle for HighWatermark {
                 check_bounds(moment, fold, replica, *to, findings);
                 if *leading {
                     check_isr(moment, fold, replica, *to, findings);
-                } else {
+                } else if fold.rewritten.is_none() {
                     self.check_covered(moment, fold, (replica, *to, *leader_epoch), findings);
                 }
             }

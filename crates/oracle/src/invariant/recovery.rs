@@ -109,6 +109,19 @@ mod tests {
     }
 
     #[test]
+    fn a_process_that_is_killed_after_it_closed_its_logs_need_not_recover() {
+        story().commit(1).close_logs(2).crash(2).restart_clean(2, 1).quiet();
+        story()
+            .commit(1)
+            .close_logs(2)
+            .crash(2)
+            .restart_clean(2, 1)
+            .crash(2)
+            .restart_clean(2, 1)
+            .fires(&["recovery-skipped"]);
+    }
+
+    #[test]
     fn a_power_loss_may_lose_what_was_not_flushed_only() {
         story().commit(1).commit(1).flush(2, 1).power_loss(2).restart(2, 1).quiet();
         story().commit(1).commit(1).flush(2, 1).power_loss(2).restart(2, 2).quiet();

@@ -18,6 +18,11 @@ impl Story {
         self.on(id, EventKind::UnsyncedLost { pages_kept: 1, pages_lost: 1, entries_lost: 0 })
     }
 
+    /// A broker that ends has closed its logs.
+    pub fn close_logs(&mut self, id: i32) -> &mut Story {
+        self.on(id, EventKind::LogsClosed)
+    }
+
     pub(super) fn loaded(&mut self, id: i32, log_end: i64, clean: bool) {
         let partition = email();
         self.on(id, EventKind::LogLoaded { partition, log_start: 0, log_end, high_watermark: 0, clean });

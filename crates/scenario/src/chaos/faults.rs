@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use crate::random::Stream;
 use crate::{
-    Chaos, Condition, Direction, Duration, Fault, FaultKind, Keep, Latency, Plan, Ratio, Selector, Trigger, Until,
+    Bandwidth, Chaos, Condition, Direction, Duration, Fault, FaultKind, Keep, Latency, Plan, Ratio, Selector, Trigger,
+    Until,
 };
 
-/// Requests that decide something: holding one back lets the world change before it arrives.
-const BROKER_APIS: &[&str] = &["Fetch", "LeaderAndIsr", "UpdateMetadata", "StopReplica", "OffsetForLeaderEpoch"];
+// Requests that decide something: holding one back lets the world change before it arrives.
+const REPLICATION_APIS: &[&str] = &["Fetch", "OffsetForLeaderEpoch"];
+const CONTROL_APIS: &[&str] = &["LeaderAndIsr", "UpdateMetadata", "StopReplica"];
+const GROUP_APIS: &[&str] = &["JoinGroup", "SyncGroup", "Heartbeat", "LeaveGroup", "OffsetCommit", "OffsetFetch"];
 const ENSEMBLE_APIS: &[&str] = &["setData", "multi", "create", "getData", "delete"];
 
 /// Draws the faults of one plan.
@@ -17,10 +20,17 @@ pub(super) struct Drawing<'a> {
     seed: u64,
     stream: Stream,
     id: String,
+    /// The partition whose event the fault waits for: it rather hits that one's replicas.
+    focus: Option<(String, u32)>,
     /// Fault atlas: without `unrestricted`, only this broker's disk is ever harmed, so that a good copy survives.
     unlucky: Selector,
     /// Whether all machines may lose power at once: not where one of the copies may be destroyed.
     correlated: bool,
+}
+
+/// The group without the nodes of the other side.
+fn other(group: &str) -> Selector {
+    Selector::Other(Box::new(Selector::Group(group.into())))
 }
 
 impl<'a> Drawing<'a> {
@@ -29,12 +39,13 @@ impl<'a> Drawing<'a> {
         let correlated = chaos.correlated && (chaos.unrestricted || !destroys);
         let mut stream = Stream::new(plan.seed, "chaos/atlas");
         let unlucky = Selector::Node(format!("broker-{}", stream.between(1, u64::from(plan.cluster.brokers))));
-        Drawing { chaos, seed: plan.seed, stream, id: String::new(), unlucky, correlated }
+        Drawing { chaos, seed: plan.seed, stream, id: String::new(), focus: None, unlucky, correlated }
     }
 
     /// The next fault has its own stream: deleting another leaves its draws alone.
     pub(super) fn begin(&mut self, id: &str) {
         self.id = id.to_string();
+        self.focus = None;
         self.stream = Stream::new(self.seed, &format!("chaos/fault/{id}"));
     }
 
@@ -46,9 +57,10 @@ impl<'a> Drawing<'a> {
         let (topic, partition) = self.partition(plan);
         let text = match self.stream.below(3) {
             0 => format!("isr({topic}/{partition}) < {}", self.replication(plan, &topic)),
-            1 => format!("leader-epoch({topic}/{partition}) >= {}", self.stream.between(1, 4)),
+            1 => format!("leader-epoch({topic}/{partition}) >= {}", self.stream.between(1, 6)),
             _ => format!("isr({topic}/{partition}) == 1"),
         };
+        self.focus = Some((topic, partition));
         let condition = Condition::parse(&text).expect("it is written here");
         Some(Trigger::When { condition, after: self.stream.duration(1, 5_000) })
     }
@@ -58,20 +70,50 @@ impl<'a> Drawing<'a> {
     }
 
     fn partition(&mut self, plan: &Plan) -> (String, u32) {
+        if let Some(focus) = self.focus.clone() {
+            return focus;
+        }
         let topic = self.stream.pick(&plan.topics);
         (topic.name.clone(), self.stream.below(u64::from(topic.partitions)) as u32)
     }
 
     /// A broker: by name, or by what it does at that moment.
     fn broker(&mut self, plan: &Plan) -> Selector {
-        match self.stream.below(4) {
-            0 => Selector::Controller,
+        let group = plan.consumers.iter().find_map(|consumer| consumer.group.clone());
+        match self.stream.below(if self.focus.is_some() { 3 } else { 4 }) {
+            0 => match group {
+                Some(group) if self.stream.one_in(2) => Selector::GroupCoordinator(group),
+                _ => Selector::Controller,
+            },
             1 if !plan.topics.is_empty() => {
                 let (topic, partition) = self.partition(plan);
                 Selector::Leader(topic, partition)
             }
             _ => Selector::Node(format!("broker-{}", self.stream.between(1, u64::from(plan.cluster.brokers)))),
         }
+    }
+
+    /// A consumer that has a group.
+    fn consumer(&mut self, plan: &Plan) -> Option<Selector> {
+        let consumers: Vec<&crate::Consumer> = plan.consumers.iter().filter(|it| it.group.is_some()).collect();
+        (!consumers.is_empty()).then(|| Selector::Group(self.stream.pick(&consumers).name.clone()))
+    }
+
+    /// What changes who is in a group.
+    fn rebalance(&mut self, plan: &Plan, kind: &str, lasts: Duration) -> Option<FaultKind> {
+        let consumer = self.consumer(plan)?;
+        let kind = match kind {
+            "rebalance" => *self.stream.pick(&["add-member", "remove-member", "kill-client", "slow-consumer"]),
+            kind => kind,
+        };
+        Some(match kind {
+            "add-member" => FaultKind::AddMember { consumer },
+            "remove-member" => FaultKind::RemoveMember { consumer },
+            "slow-consumer" => {
+                FaultKind::SlowConsumer { consumer, process: self.stream.duration(10, 10_000), lasts: Some(lasts) }
+            }
+            _ => FaultKind::KillClient { node: Selector::Any(Box::new(consumer)), down: Some(lasts) },
+        })
     }
 
     fn member(&mut self, plan: &Plan) -> Selector {
@@ -93,14 +135,29 @@ impl<'a> Drawing<'a> {
 
     /// Two sides of a link.
     fn sides(&mut self, plan: &Plan) -> (Selector, Selector) {
-        let others = |group: &str| Selector::Other(Box::new(Selector::Group(group.into())));
-        match self.stream.below(8) {
-            0..3 => (self.broker(plan), others("brokers")),
+        match self.stream.below(10) {
+            0..3 => (self.broker(plan), other("brokers")),
             3..5 => (self.broker(plan), Selector::Group("zookeepers".into())),
-            5 => (self.member(plan), others("zookeepers")),
-            6 if plan.clients().next().is_some() => (self.broker(plan), Selector::Group("clients".into())),
-            _ => (self.broker(plan), Selector::Any(Box::new(others("brokers")))),
+            5 => (self.member(plan), other("zookeepers")),
+            6 if !plan.topics.is_empty() => self.replicas(plan),
+            7 if plan.clients().next().is_some() => (self.broker(plan), Selector::Group("clients".into())),
+            8 if plan.clients().next().is_some() => {
+                (self.client(plan), Selector::Majority(Box::new(Selector::Group("brokers".into()))))
+            }
+            _ => (self.broker(plan), Selector::Any(Box::new(other("brokers")))),
         }
+    }
+
+    /// A follower and its leader: one link of replication, while the others go on.
+    fn replicas(&mut self, plan: &Plan) -> (Selector, Selector) {
+        let (topic, partition) = self.partition(plan);
+        (Selector::Follower(topic.clone(), partition), Selector::Leader(topic, partition))
+    }
+
+    fn client(&mut self, plan: &Plan) -> Selector {
+        let clients: Vec<(&str, u32)> = plan.clients().collect();
+        let (name, count) = *self.stream.pick(&clients);
+        Selector::Node(format!("{name}-{}", self.stream.below(u64::from(count.max(1)))))
     }
 
     fn direction(&mut self) -> Direction {
@@ -119,10 +176,19 @@ impl<'a> Drawing<'a> {
         Some(Fault { id: self.id.clone(), trigger, kind, optional: true, max_down })
     }
 
+    /// Of every order of magnitude; some outlast sessions, lags and whole elections.
+    fn lasts(&mut self) -> Duration {
+        match self.stream.one_in(5) {
+            true => self.stream.duration(10_000, 60_000),
+            false => self.stream.duration(200, 30_000),
+        }
+    }
+
     fn kind(&mut self, plan: &Plan, kind: &str) -> Option<FaultKind> {
-        let lasts = Some(self.stream.duration(200, 30_000));
+        let lasts = Some(self.lasts());
         Some(match kind {
             "crash" => FaultKind::Crash { node: self.machine(plan), down: lasts },
+            "shutdown" => FaultKind::Shutdown { node: self.broker(plan), down: lasts },
             "power-loss" => {
                 let keep = *self.stream.pick(&[Keep::Random, Keep::Random, Keep::None, Keep::All]);
                 let together = self.correlated && self.stream.one_in(4);
@@ -133,7 +199,11 @@ impl<'a> Drawing<'a> {
             "replace-disk" => FaultKind::ReplaceDisk { node: self.harmed(plan), down: lasts },
             "isolate" => {
                 let node = self.machine(plan);
-                let except = self.stream.one_in(4).then(|| Selector::Group("zookeepers".into()));
+                let except = match self.stream.below(6) {
+                    0 => Some(Selector::Group("zookeepers".into())),
+                    1 if plan.clients().next().is_some() => Some(self.client(plan)),
+                    _ => None,
+                };
                 FaultKind::Isolate { node, except, lasts }
             }
             "swizzle" => {
@@ -147,12 +217,16 @@ impl<'a> Drawing<'a> {
             }
             "slow-disk" => {
                 let (node, sync) = (self.machine(plan), self.latency(20, 2_000));
-                FaultKind::SlowDisk { node, sync, bandwidth: None, lasts }
+                let bandwidth = self.stream.one_in(2).then(|| Bandwidth(self.stream.scaled(50_000, 50_000_000)));
+                FaultKind::SlowDisk { node, sync, bandwidth, lasts }
             }
             "stall-disk" => FaultKind::StallDisk { node: self.machine(plan), lasts },
             "full-disk" => FaultKind::FullDisk { node: self.machine(plan), lasts },
             "disk-error" => FaultKind::DiskError { node: self.machine(plan), lasts },
             "clock" => self.clock(plan, lasts),
+            "rebalance" | "add-member" | "remove-member" | "slow-consumer" | "kill-client" => {
+                return self.rebalance(plan, kind, lasts.unwrap_or_default());
+            }
             _ => return self.link(plan, kind, lasts),
         })
     }
@@ -186,20 +260,24 @@ impl<'a> Drawing<'a> {
     }
 
     fn hold(&mut self, plan: &Plan) -> FaultKind {
-        let ensemble = self.stream.one_in(3);
-        let from = self.broker(plan);
-        let (apis, to) = match ensemble {
-            true => (ENSEMBLE_APIS, Selector::Group("zookeepers".into())),
-            false => (BROKER_APIS, Selector::Other(Box::new(Selector::Group("brokers".into())))),
+        let (apis, from, to) = match self.stream.below(6) {
+            0..2 => (ENSEMBLE_APIS, self.broker(plan), Selector::Group("zookeepers".into())),
+            2..4 if !plan.topics.is_empty() => {
+                let (from, to) = self.replicas(plan);
+                (REPLICATION_APIS, from, to)
+            }
+            4 => (CONTROL_APIS, Selector::Controller, other("brokers")),
+            5 if plan.consumers.iter().any(|consumer| consumer.group.is_some()) => {
+                let consumer = self.consumer(plan).expect("one has a group");
+                (GROUP_APIS, Selector::Any(Box::new(consumer)), Selector::Group("brokers".into()))
+            }
+            _ => (REPLICATION_APIS, self.broker(plan), other("brokers")),
         };
-        FaultKind::Hold {
-            api: (*self.stream.pick(apis)).to_string(),
-            from,
-            to,
-            nth: self.stream.scaled(1, 20) as u32,
-            until: Until::Elapsed(self.stream.duration(500, 30_000)),
-            response: self.stream.one_in(2),
-        }
+        let api = *self.stream.pick(apis);
+        // Fetches are many; of the others the tenth may never come.
+        let nth = self.stream.scaled(1, if matches!(api, "Fetch" | "Heartbeat") { 20 } else { 3 }) as u32;
+        let until = Until::Elapsed(self.lasts());
+        FaultKind::Hold { api: api.to_string(), from, to, nth, until, response: self.stream.one_in(2) }
     }
 
     /// Whose disk loses data: only a broker's, since an ensemble cannot bear a member that forgot what it voted for.
@@ -212,6 +290,7 @@ impl<'a> Drawing<'a> {
         let stops = matches!(
             kind,
             FaultKind::Crash { .. }
+                | FaultKind::Shutdown { .. }
                 | FaultKind::PowerLoss { .. }
                 | FaultKind::Pause { .. }
                 | FaultKind::ReplaceDisk { .. }

@@ -18,6 +18,7 @@ pub(crate) use settings::{check_range, draw_settings, extremes};
 /// The kinds that can be drawn, and how often if `weights` says nothing.
 const KINDS: &[(&str, u32)] = &[
     ("crash", 4),
+    ("shutdown", 1),
     ("power-loss", 2),
     ("pause", 3),
     ("replace-disk", 0),
@@ -35,6 +36,11 @@ const KINDS: &[(&str, u32)] = &[
     ("full-disk", 1),
     ("disk-error", 1),
     ("clock", 1),
+    ("rebalance", 0),
+    ("kill-client", 0),
+    ("add-member", 0),
+    ("remove-member", 0),
+    ("slow-consumer", 0),
 ];
 
 /// With more a run would be noise.

@@ -199,6 +199,7 @@ fn consumer(reader: &mut Reader, mut table: Table<'_>) -> Consumer {
     match &group {
         Some(group) => {
             reader.names.groups.insert(group.value.clone());
+            reader.names.members.insert(name.clone());
             reader.refuse("group", table.key_place("group"));
         }
         None => {

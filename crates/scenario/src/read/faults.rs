@@ -127,6 +127,7 @@ fn read_parameter(reader: &mut Reader, item: &Item, takes: Takes, key: &str) -> 
         Takes::Boolean => Given::Boolean(bool::read(item, report)?),
         Takes::Ratio => Given::Ratio(Ratio::read(item, report)?),
         Takes::Bandwidth => Given::Bandwidth(Bandwidth::read(item, report)?),
+        Takes::Consumer => Given::Selector(consumer(reader, item)?),
         Takes::Text if key == "partition" => partition(reader, item)?,
         Takes::Text => String::read(item, report).map(|_| Given::Checked)?,
         Takes::Counts => Vec::<u32>::read(item, report).map(|_| Given::Checked)?,
@@ -149,6 +150,16 @@ fn partition(reader: &mut Reader, item: &Item) -> Option<Given> {
     let selector = Selector::Leader(topic.clone(), index);
     reader.names.check_selector(&selector, item.span, &mut reader.report);
     Some(Given::Partition(topic, index))
+}
+
+/// All nodes of a consumer that has a group.
+fn consumer(reader: &mut Reader, item: &Item) -> Option<Selector> {
+    let name = String::read(item, &mut reader.report)?;
+    if !reader.names.members.contains(&name) {
+        let known = reader.names.members.iter().map(String::as_str);
+        reader.report.error(item.span, unknown("consumer with a group", &name, known));
+    }
+    Some(Selector::Group(name))
 }
 
 fn selector(reader: &mut Reader, item: &Item, key: &str) -> Option<Selector> {
@@ -198,10 +209,22 @@ fn build(kind: &str, mut given: BTreeMap<&str, Given>) -> Option<FaultKind> {
     let down = take!(given, "down", Duration);
     let lasts = take!(given, "for", Duration);
     let direction = take!(given, "direction", Direction).unwrap_or_default();
+    let consumer = take!(given, "consumer", Selector);
     let second = Duration::from_secs(1);
     Some(match kind {
         "crash" => FaultKind::Crash { node: node?, down },
         "shutdown" => FaultKind::Shutdown { node: node?, down },
+        "rolling-restart" => {
+            let gap = take!(given, "gap", Duration).unwrap_or(Duration::from_secs(5));
+            let down = down.unwrap_or(Duration::from_secs(5));
+            FaultKind::RollingRestart { nodes: take!(given, "nodes", Selector)?, down, gap }
+        }
+        "kill-client" => FaultKind::KillClient { node: node?, down },
+        "add-member" => FaultKind::AddMember { consumer: consumer? },
+        "remove-member" => FaultKind::RemoveMember { consumer: consumer? },
+        "slow-consumer" => {
+            FaultKind::SlowConsumer { consumer: consumer?, process: take!(given, "process", Duration)?, lasts }
+        }
         "power-loss" => {
             FaultKind::PowerLoss { node: node?, down, keep: take!(given, "keep", Keep).unwrap_or_default() }
         }

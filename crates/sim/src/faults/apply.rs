@@ -12,6 +12,7 @@ impl Injector {
         let world = &self.0.world;
         let healing = match &fault.kind {
             FaultKind::Crash { .. }
+            | FaultKind::KillClient { .. }
             | FaultKind::Shutdown { .. }
             | FaultKind::PowerLoss { .. }
             | FaultKind::ReplaceDisk { .. }
@@ -26,6 +27,13 @@ impl Injector {
                 self.flap(place, begun, links(first, second, *direction), (*down, *up))
             }
             FaultKind::Swizzle { gap, .. } => self.swizzle(place, begun, first, *gap),
+            FaultKind::RollingRestart { down, gap, .. } => self.roll(place, begun, first, (*down, *gap)),
+            FaultKind::AddMember { .. } | FaultKind::RemoveMember { .. } => {
+                let effect = self.change_members(&fault.kind, begun, first);
+                self.over(place, fault, begun, effect);
+                return;
+            }
+            FaultKind::SlowConsumer { .. } => Healing::Consumers(first.to_vec()),
             FaultKind::ResetConnections { .. } => {
                 let effect = match world.reset_connections(begun, first, second) {
                     0 => Effect::Nothing("there was no connection between them".into()),
@@ -61,8 +69,10 @@ impl Injector {
             }
         };
         self.0.active.borrow_mut().insert(place, Active { begun, healing });
-        if let FaultKind::Clock { .. } = &fault.kind {
-            self.set_drift(first);
+        match &fault.kind {
+            FaultKind::Clock { .. } => self.set_drift(first),
+            FaultKind::SlowConsumer { .. } => self.set_pace(first),
+            _ => {}
         }
     }
 

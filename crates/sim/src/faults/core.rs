@@ -48,9 +48,11 @@ impl Injector {
     fn outside(&self, place: usize, healed: &Healed) -> bool {
         match &self.0.active.borrow()[&place].healing {
             Healing::Resume(nodes) | Healing::Start(nodes) => !nodes.iter().all(|node| healed.has(node)),
-            Healing::Disks(nodes) | Healing::Clocks(nodes) => !nodes.iter().any(|node| healed.has(node)),
+            Healing::Disks(nodes) | Healing::Clocks(nodes) | Healing::Consumers(nodes) => {
+                !nodes.iter().any(|node| healed.has(node))
+            }
             Healing::Links(links) => !links.iter().all(|(a, b)| healed.has(a) && healed.has(b)),
-            Healing::Release | Healing::Steps(_) => false,
+            Healing::Release | Healing::Steps(_) | Healing::Rolling(_) => false,
         }
     }
 

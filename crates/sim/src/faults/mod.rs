@@ -3,6 +3,7 @@
 mod apply;
 mod core;
 mod limit;
+mod members;
 mod steps;
 mod target;
 
@@ -16,6 +17,7 @@ use trace::{EventId, EventKind, Name};
 
 use crate::judge::Judge;
 use crate::nodes::Stops;
+use crate::services::SharedLedger;
 
 /// What must be done to heal a fault.
 #[derive(Clone)]
@@ -28,6 +30,10 @@ enum Healing {
     Links(Vec<(Name, Name)>),
     /// Take the overlay off these nodes' disks, and start those whose process gave up.
     Disks(Vec<Name>),
+    /// Let these consumers work at their own pace again.
+    Consumers(Vec<Name>),
+    /// Nodes that restart one after another: those that are down now.
+    Rolling(Rc<RefCell<Vec<Name>>>),
     /// Let these nodes' clocks run true again.
     Clocks(Vec<Name>),
     /// Let the frames held back go.
@@ -61,6 +67,7 @@ struct Inner {
     plan: Rc<Plan>,
     judge: Judge,
     stops: Rc<Stops>,
+    ledger: SharedLedger,
     active: RefCell<BTreeMap<usize, Active>>,
     effects: RefCell<Vec<Effect>>,
     /// Faults that settle made permanent.
@@ -70,11 +77,11 @@ struct Inner {
 
 impl Injector {
     /// An injector of the plan's faults; nothing happens before [`Injector::start`].
-    pub fn new(world: World, plan: Rc<Plan>, judge: Judge, stops: Rc<Stops>) -> Injector {
+    pub fn new(world: World, plan: Rc<Plan>, judge: Judge, stops: Rc<Stops>, ledger: SharedLedger) -> Injector {
         let effects = RefCell::new(vec![Effect::NeverFired; plan.faults.len()]);
         let (active, permanent) = (RefCell::default(), RefCell::default());
         let resting = Cell::new(false);
-        Injector(Rc::new(Inner { world, plan, judge, active, effects, stops, permanent, resting }))
+        Injector(Rc::new(Inner { world, plan, judge, active, effects, stops, ledger, permanent, resting }))
     }
 
     /// No fault begins any more; those that have are healed in their time.
@@ -222,6 +229,8 @@ impl Injector {
                 nodes.into_iter().for_each(|node| self.start_node(node, ended));
             }
             Healing::Clocks(nodes) => self.true_clocks(fault, &nodes),
+            Healing::Consumers(nodes) => self.set_pace(&nodes),
+            Healing::Rolling(down) => down.take().into_iter().for_each(|node| self.start_node(node, ended)),
             Healing::Release => world.release(active.begun),
             Healing::Steps(cuts) => cuts.heal_all(world),
         }
@@ -238,7 +247,11 @@ impl Injector {
             Healing::Start(nodes) | Healing::Resume(nodes) if nodes.is_empty() => {
                 Effect::Nothing("the node was down already".into())
             }
-            Healing::Start(_) | Healing::Resume(_) | Healing::Clocks(_) => Effect::Hit,
+            Healing::Start(_)
+            | Healing::Resume(_)
+            | Healing::Clocks(_)
+            | Healing::Consumers(_)
+            | Healing::Rolling(_) => Effect::Hit,
             Healing::Links(_) => links(hit(&[active.begun])),
             Healing::Steps(cuts) => links(hit(&cuts.all())),
             Healing::Disks(nodes) if nodes.iter().all(|node| world.disk_hit(active.begun, *node) == 0) => {
@@ -252,13 +265,18 @@ impl Injector {
 
     /// Starts a node that is down, unless a fault that goes on holds it down.
     fn start_node(&self, node: Name, cause: EventId) {
-        let held = self.0.active.borrow().values().any(|active| match &active.healing {
-            Healing::Start(nodes) => nodes.contains(&node),
-            _ => false,
-        });
-        if !held && !self.0.world.is_up(node) {
+        if !self.held_down(node) && !self.0.world.is_up(node) {
             self.0.world.start(node, cause);
         }
+    }
+
+    /// Whether a fault that goes on keeps a node down.
+    fn held_down(&self, node: Name) -> bool {
+        self.0.active.borrow().values().any(|active| match &active.healing {
+            Healing::Start(nodes) => nodes.contains(&node),
+            Healing::Rolling(down) => down.borrow().contains(&node),
+            _ => false,
+        })
     }
 
     fn over(&self, place: usize, fault: &Fault, begun: EventId, effect: Effect) -> EventId {

@@ -11,6 +11,7 @@ mod setup;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 pub use auditor::audit;
 pub use consumer::consume;
@@ -36,6 +37,8 @@ pub struct Ledger {
     pub stop_producing: Cell<bool>,
     /// The next record's number of each producing node.
     pub next: RefCell<BTreeMap<Name, u64>>,
+    /// How long consumers work on a record while a fault slows them.
+    pub pace: RefCell<BTreeMap<Name, Duration>>,
     /// What the auditor read.
     pub reads: RefCell<Vec<FreshRead>>,
     /// Whether the auditor is done.
