@@ -2,6 +2,7 @@
 
 mod completed;
 mod fetcher;
+mod group;
 mod position;
 
 use std::cell::{Cell, RefCell};
@@ -18,6 +19,7 @@ use wire::batch::Record;
 
 use self::completed::Step;
 use self::fetcher::Notice;
+pub use self::group::assignor;
 use self::position::{Moved, PartitionState};
 pub(crate) use self::position::{Remedy, remedy};
 use crate::config::ConsumerConfig;
