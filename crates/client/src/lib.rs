@@ -23,7 +23,7 @@ pub use config::{
     Acks, ClientConfig, ConsumerConfig, ConsumerFlaws, GroupConfig, Isolation, OffsetReset, ProducerConfig,
     ProducerFlaws,
 };
-pub use consumer::{Consumer, PolledRecord, assignor};
+pub use consumer::{CommitOffset, Consumer, GroupMetadata, Polled, PolledRecord, assignor};
 pub use error::{ClientError, CommitError, ConfigError, ConsumerError, GroupError, SendError};
 pub use hash::{key_hash, partition_for_key};
 pub use offsets::OffsetSpec;
