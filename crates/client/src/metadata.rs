@@ -327,6 +327,16 @@ mod tests {
     }
 
     #[test]
+    fn with_the_flaw_the_epochs_of_a_recreated_topic_are_ignored() {
+        let mut metadata = Metadata::new(Vec::new());
+        metadata.ignores_topic_ids = true;
+        for (topic_id, leader, epoch) in [(7, 1, 4), (8, 2, 0)] {
+            metadata.update(&response(topic_id, leader, epoch), Time::ZERO);
+        }
+        assert_eq!(metadata.leadership(Partition::new("t", 0)), Leadership { leader: Some(1), epoch: 4 });
+    }
+
+    #[test]
     fn a_leader_learned_from_an_error_must_be_newer() {
         let mut metadata = Metadata::new(Vec::new());
         metadata.update(&response(7, 1, 4), Time::ZERO);

@@ -167,6 +167,14 @@ impl Consumer {
         Ok(())
     }
 
+    /// Leaves the group and reads nothing any more; commits first, if that is automatic. Waits up to `timeout` for the coordinator.
+    pub async fn unsubscribe(&self, timeout: Duration) {
+        self.shared.leave_group(timeout).await;
+        if let Some(group) = &self.shared.group {
+            group.set_subscription(None, BTreeSet::new());
+        }
+    }
+
     /// Partitions that were assigned by hand are not read any more.
     fn begin_subscription(&self) -> Result<&Group, GroupError> {
         let group = self.shared.group.as_ref().ok_or(GroupError::NoGroup)?;
@@ -235,7 +243,11 @@ impl Consumer {
 
     /// Reads all partitions of these topics, also those added later. Replaces what was assigned; positions of partitions that
     /// stay are kept.
+    ///
+    /// # Panics
+    /// If the consumer is subscribed.
     pub fn assign(&self, topics: &[Name]) {
+        self.assert_not_subscribed();
         let shared = &self.shared;
         *shared.topics.borrow_mut() = topics.iter().copied().collect();
         shared.seen_metadata.set(0);
@@ -246,7 +258,11 @@ impl Consumer {
     }
 
     /// Reads exactly these partitions. Replaces what was assigned; positions of partitions that stay are kept.
+    ///
+    /// # Panics
+    /// If the consumer is subscribed.
     pub fn assign_partitions(&self, partitions: &[Partition]) {
+        self.assert_not_subscribed();
         let shared = &self.shared;
         shared.topics.borrow_mut().clear();
         shared.partitions.borrow_mut().retain(|partition, _| partitions.contains(partition));
@@ -256,6 +272,12 @@ impl Consumer {
         }
         shared.follow_metadata();
         shared.wake.notify_one();
+    }
+
+    /// As in Kafka, what a group assigns and what is assigned by hand exclude each other.
+    fn assert_not_subscribed(&self) {
+        let is_subscribed = self.shared.group.as_ref().is_some_and(Group::is_subscribed);
+        assert!(!is_subscribed, "a subscribed consumer is assigned partitions by its group");
     }
 
     /// The partitions read.

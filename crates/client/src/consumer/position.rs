@@ -126,6 +126,11 @@ impl PartitionState {
         self.position
     }
 
+    /// The position to commit: none while it is to be found anew.
+    pub(crate) fn consumed(&self) -> Option<Position> {
+        self.position.filter(|_| !matches!(self.stage, Stage::Reset { .. } | Stage::Committed))
+    }
+
     /// The leader to ask.
     pub(crate) fn leader(&self) -> Option<i32> {
         self.leadership.leader

@@ -178,7 +178,11 @@ impl Link {
         state.correlation = correlation.wrapping_add(1) & i32::MAX;
         let api = request.api();
         let header = RequestHeader::new(api, version, correlation, Some(self.client_id.clone()));
-        let frame = encode_request(&header, request).expect("a request we build fits the version it is built for");
+        // Requests of groups are built for versions that brokers have had since Kafka 3.0.
+        let Ok(frame) = encode_request(&header, request) else {
+            drop(state);
+            return done(Err(Failure { reason: FailureReason::UnsupportedVersion, sent: None, cause }));
+        };
         let timeout = if let Patience::Within(timeout) = patience { timeout } else { self.config.request_timeout };
         let deadline = self.host.now() + timeout;
         let answered = patience != Patience::NoAnswer;
@@ -333,7 +337,9 @@ impl Link {
             match earliest {
                 None => self.deadlines.notified().await,
                 Some(at) if at <= self.host.now() => return self.report_timeouts(),
-                Some(at) => drop(race(self.sooner.notified(), self.host.sleep_until(at)).await),
+                Some(at) => {
+                    race(self.sooner.notified(), self.host.sleep_until(at)).await;
+                }
             }
         }
     }

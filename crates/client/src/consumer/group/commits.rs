@@ -17,7 +17,7 @@ impl Shared {
     pub(in crate::consumer) fn consumed(&self) -> BTreeMap<Partition, CommitOffset> {
         let partitions = self.partitions.borrow();
         let consumed = partitions.iter().filter_map(|(partition, state)| {
-            let position = state.position()?;
+            let position = state.consumed()?;
             let leader_epoch = position.epoch.unwrap_or(-1);
             Some((*partition, CommitOffset { offset: position.offset, leader_epoch }))
         });
