@@ -62,8 +62,6 @@ pub(crate) const UNSUPPORTED_SETTINGS: &[(Scope, &str)] = &[
     (Scope::Consumer, "default.api.timeout.ms"),
     (Scope::Consumer, "client.rack"),
     // Groups
-    (Scope::Broker, "group.*"),
-    (Scope::Broker, "offsets.*"),
     (Scope::Consumer, "group.*"),
     (Scope::Consumer, "session.timeout.ms"),
     (Scope::Consumer, "heartbeat.interval.ms"),
