@@ -13,6 +13,8 @@ pub mod protocol;
 pub mod records;
 pub mod requests;
 pub mod store;
+#[cfg(test)]
+mod tests;
 pub mod timers;
 pub mod turn;
 
