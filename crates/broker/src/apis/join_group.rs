@@ -10,6 +10,7 @@ use wire::kafka::{ErrorCode, StrBytes};
 use super::{Context, Reply};
 use crate::broker::Broker;
 use crate::group::coordinator;
+use crate::group::records::LONGEST_TEXT;
 use crate::group::requests::Join;
 use crate::group::turn::JoinAnswer;
 
@@ -26,6 +27,9 @@ pub async fn handle(broker: &Rc<Broker>, context: Context, request: JoinGroupReq
     if group.is_empty() {
         return refused(ErrorCode::InvalidGroupId);
     }
+    if is_excessive(context, &request) {
+        return refused(ErrorCode::InvalidRequest);
+    }
     // A broker that does not coordinate the group says so first.
     if let Err(error) = broker.groups.shard_of(&group) {
         return refused(error);
@@ -36,6 +40,14 @@ pub async fn handle(broker: &Rc<Broker>, context: Context, request: JoinGroupReq
     let join = join(broker, context, request);
     let (answer, cause) = coordinator::join(broker, &group, join, context.cause).await;
     (respond(context, answer).into(), cause)
+}
+
+/// Whether a text is too long for the group's record.
+fn is_excessive(context: Context, request: &JoinGroupRequest) -> bool {
+    let names = request.protocols.iter().map(|it| it.name.len());
+    let instance = request.group_instance_id.as_ref().map_or(0, |it| it.len());
+    let others = [request.group_id.len(), request.protocol_type.len(), instance, context.client_id.as_str().len()];
+    names.chain(others).any(|length| length > LONGEST_TEXT)
 }
 
 fn join(broker: &Broker, context: Context, request: JoinGroupRequest) -> Join {

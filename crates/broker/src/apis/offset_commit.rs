@@ -12,7 +12,7 @@ use super::{Context, Reply};
 use crate::broker::Broker;
 use crate::group::coordinator::decide;
 use crate::group::offsets::Committed;
-use crate::group::records::OffsetValue;
+use crate::group::records::{LONGEST_TEXT, OffsetValue};
 use crate::group::store;
 use crate::util::is_legal_topic;
 
@@ -65,7 +65,8 @@ fn value(
     it: &OffsetCommitRequestPartition,
 ) -> Result<OffsetValue, ErrorCode> {
     let metadata = it.committed_metadata.as_deref().unwrap_or_default();
-    if i64::try_from(metadata.len()).unwrap_or(i64::MAX) > broker.settings.offset_metadata_max_bytes {
+    let most = usize::try_from(broker.settings.offset_metadata_max_bytes).unwrap_or(usize::MAX);
+    if metadata.len() > most.min(LONGEST_TEXT) {
         return Err(ErrorCode::OffsetMetadataTooLarge);
     }
     let commit_timestamp = broker.host.wall();
@@ -88,6 +89,9 @@ async fn commit(
     let group = request.group_id.as_str();
     let (member, generation) = (request.member_id.as_str(), request.generation_id_or_member_epoch);
     let instance = request.group_instance_id.as_deref();
+    if group.len() > LONGEST_TEXT {
+        return Err(ErrorCode::InvalidGroupId);
+    }
     let index = broker.groups.shard_of(group)?;
     if generation < 0 {
         // The group may use Kafka for its offsets alone.

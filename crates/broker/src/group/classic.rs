@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use host::Time;
-use trace::{EventKind, GroupState, Name, Partition};
+use trace::{EventId, EventKind, GroupState, Name, Partition};
 use wire::kafka::ErrorCode;
 
 use super::member::Member;
@@ -41,6 +41,8 @@ pub struct Group {
     pub(super) sync_due: Option<Time>,
     /// Its offsets.
     pub offsets: Offsets,
+    /// The last event about it: what it does by itself follows from that.
+    pub last_event: EventId,
 }
 
 /// A rebalance that waits for members.
@@ -71,6 +73,7 @@ impl Group {
             unsynced: BTreeSet::new(),
             sync_due: None,
             offsets: Offsets::default(),
+            last_event: EventId::ROOT,
         }
     }
 
@@ -222,7 +225,7 @@ impl Group {
         late.iter().for_each(|id| self.remove(id, "rebalance-timeout", turn));
         if !self.elect_joined_leader() && !self.members.is_empty() {
             // Only silent static members: their sessions will end.
-            let due = turn.now + self.rebalance_timeout();
+            let due = turn.now + self.rebalance_timeout().max(Duration::from_secs(1));
             self.rebalance = Some(Rebalance { due, extendable: None });
             return;
         }

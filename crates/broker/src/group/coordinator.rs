@@ -30,6 +30,9 @@ pub(super) struct Shard {
     pub groups: BTreeMap<String, Group>,
 }
 
+/// A committed offset and whose it is.
+type Left = (String, Partition, Committed);
+
 type Waiting<T> = RefCell<BTreeMap<Ticket, oneshot::Sender<(T, EventId)>>>;
 
 /// A broker's group coordinator.
@@ -38,7 +41,7 @@ pub struct GroupCoordinator {
     partitions: i32,
     pub(super) shards: RefCell<BTreeMap<i32, Shard>>,
     /// Offsets that an earlier coordinatorship left behind: none, but for a flaw.
-    pub(super) stale: RefCell<BTreeMap<i32, Vec<(String, Partition, Committed)>>>,
+    pub(super) stale: RefCell<BTreeMap<i32, Vec<Left>>>,
     joining: Waiting<JoinAnswer>,
     syncing: Waiting<SyncAnswer>,
     tickets: Cell<Ticket>,
@@ -152,7 +155,12 @@ pub fn decide<T>(
         }
         (result, turn.effects, shard.load)
     };
-    Some((result, perform(broker, index, load, name, effects, cause)))
+    let happened = effects.iter().any(|effect| matches!(effect, Effect::Emit(_)));
+    let event = perform(broker, index, load, name, effects, cause);
+    if happened && let Some(shard) = broker.groups.shards.borrow_mut().get_mut(&index) {
+        shard.groups.entry(name.to_owned()).and_modify(|group| group.last_event = event);
+    }
+    Some((result, event))
 }
 
 /// Does what a group decided; returns the last event of it.

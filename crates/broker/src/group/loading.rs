@@ -122,8 +122,8 @@ async fn run_load(broker: Rc<Broker>, replica: Rc<Replica>, load: u64, cause: Ev
         offsets: count(groups.values().map(|group| group.offsets.all().len()).sum()),
     };
     let loaded = broker.host.emit(cause, loaded);
-    for group in groups.values() {
-        broker.host.emit(loaded, group.state_changed());
+    for group in groups.values_mut() {
+        group.last_event = broker.host.emit(loaded, group.state_changed());
     }
     if let Some(shard) = broker.groups.shards.borrow_mut().get_mut(&index) {
         (shard.groups, shard.loaded) = (groups, true);

@@ -77,6 +77,9 @@ pub struct MemberValue {
     pub assignment: Bytes,
 }
 
+/// The longest text that is taken into a record: lengths have 15 bits.
+pub const LONGEST_TEXT: usize = 32_000;
+
 /// The newest versions we write, which Kafka 3 reads and writes.
 const OFFSET_KEY: i16 = 1;
 const GROUP_KEY: i16 = 2;

@@ -29,12 +29,17 @@ async fn append(
 ) -> Result<(Written, EventId), ErrorCode> {
     let replica = broker.replicas.find_or_error(OFFSETS_TOPIC, index)?;
     let written = broker.replicas.append(&replica, batch, acks, cause).await?;
+    if acks != -1 {
+        return Ok((written, written.event));
+    }
     let watch = broker.replicas.produced.watch(vec![replica.partition]);
-    let deadline = broker.host.now() + milliseconds(broker.settings.offsets_commit_timeout_ms);
+    let hasty = broker.host.buggify("broker/commit-times-out", cause);
+    let patience = if hasty { 0 } else { broker.settings.offsets_commit_timeout_ms };
+    let deadline = broker.host.now() + milliseconds(patience);
     let mut event = written.event;
-    while acks == -1 {
+    loop {
         match replica.fate(written.last_offset + 1, written.since) {
-            Some(ErrorCode::None) => break,
+            Some(ErrorCode::None) => return Ok((written, event)),
             Some(error) => return Err(error),
             None => match broker.host.timeout(deadline - broker.host.now(), watch.changed()).await {
                 Ok(changed) => event = changed,
@@ -42,7 +47,6 @@ async fn append(
             },
         }
     }
-    Ok((written, event))
 }
 
 fn required_acks(broker: &Broker) -> i16 {

@@ -88,30 +88,27 @@ impl Script {
         };
         let leave = Leave { member: id.clone(), instance: instance.clone() };
         let (group, mut turn) = (&mut self.group, Turn::new(&self.rules, self.now, 0));
-        let answer = match words[0] {
-            "join" => Ok(group.join(join("", false), &mut turn)),
-            "join4" => Ok(group.join(join("", instance.is_none()), &mut turn)),
-            "rejoin" => Ok(group.join(join(&id, false), &mut turn)),
-            "sync" => Ok(group.sync(sync(BTreeMap::new()), &mut turn)),
-            "lead" => Ok(group.sync(sync(assignments), &mut turn)),
-            "beat" => group.heartbeat(&id, instance.as_deref(), generation, &mut turn),
-            "commit" => group.check_commit(&id, instance.as_deref(), generation, &mut turn),
-            "leave" => group.leave(&leave, &mut turn),
-            "stored" => Ok(group.stored(self.writes.pop_front().unwrap(), ErrorCode::None, &mut turn)),
+        let mut answer = None;
+        match words[0] {
+            "join" => group.join(join("", false), &mut turn),
+            "join4" => group.join(join("", instance.is_none()), &mut turn),
+            "rejoin" => group.join(join(&id, false), &mut turn),
+            "sync" => group.sync(sync(BTreeMap::new()), &mut turn),
+            "lead" => group.sync(sync(assignments), &mut turn),
+            "beat" => answer = Some(group.heartbeat(&id, instance.as_deref(), generation, &mut turn)),
+            "commit" => answer = Some(group.check_commit(&id, instance.as_deref(), generation, &mut turn)),
+            "leave" => answer = Some(group.leave(&leave, &mut turn)),
+            "stored" => group.stored(self.writes.pop_front().unwrap(), ErrorCode::None, &mut turn),
             "failed" => {
                 let then = self.writes.pop_front().unwrap();
-                Ok(group.stored(then, ErrorCode::CoordinatorNotAvailable, &mut turn))
+                group.stored(then, ErrorCode::CoordinatorNotAvailable, &mut turn);
             }
-            "moved" => Ok(group.unload(&mut turn)),
+            "moved" => group.unload(&mut turn),
             other => panic!("no command {other}"),
-        };
+        }
         let effects = turn.effects;
         let mut said = self.say(effects);
-        match answer {
-            Err(error) => said.push(error.name().to_owned()),
-            Ok(()) if matches!(words[0], "beat" | "commit" | "leave") => said.push("ok".to_owned()),
-            Ok(()) => {}
-        }
+        said.extend(answer.map(|it| it.map_or_else(|error| error.name().to_owned(), |()| "ok".to_owned())));
         said.join("; ")
     }
 

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use host::Time;
 use trace::EventId;
 
+use super::classic::Group;
 use super::coordinator::{decide, forget_in_log};
 use crate::broker::Broker;
 use crate::config::milliseconds;
@@ -23,22 +24,18 @@ pub async fn run_group_timers(broker: Rc<Broker>) {
             continue;
         }
         let now = broker.host.now();
-        let is_due = |group: &super::Group| group.deadline().is_some_and(|due| due <= now);
+        let is_due = |group: &Group| group.deadline().is_some_and(|due| due <= now);
         for (index, name, cause) in chosen(&broker, is_due) {
             decide(&broker, index, &name, cause, |group, turn| group.expire(turn));
         }
     }
 }
 
-/// Groups of a kind: the partition, the name, and the event to cite: what made this broker their coordinator.
-fn chosen(broker: &Broker, is_chosen: impl Fn(&super::Group) -> bool) -> Vec<(i32, String, EventId)> {
-    let names = broker.groups.look_at_all(|name, group| is_chosen(group).then(|| name.to_owned()));
-    let place = |name: String| {
-        let partition = broker.groups.partition_for(&name);
-        let became = broker.replicas.get(partition).map_or(broker.started, |replica| replica.became.get());
-        (partition.index, name, became)
-    };
-    names.into_iter().flatten().map(place).collect()
+/// Groups of a kind: the partition, the name, and the event to cite.
+fn chosen(broker: &Broker, is_chosen: impl Fn(&Group) -> bool) -> Vec<(i32, String, EventId)> {
+    let found = broker.groups.look_at_all(|name, group| is_chosen(group).then(|| (name.to_owned(), group.last_event)));
+    let place = |(name, last): (String, EventId)| (broker.groups.partition_for(&name).index, name, last);
+    found.into_iter().flatten().map(place).collect()
 }
 
 /// Forgets expired offsets and useless groups every `offsets.retention.check.interval.ms`.
@@ -57,7 +54,7 @@ pub async fn run_offset_expiration(broker: Rc<Broker>) {
 
 /// Forgets the offsets of partitions that no longer exist.
 pub async fn forget_partitions(broker: Rc<Broker>, gone: Vec<trace::Partition>, cause: EventId) {
-    let reads = |group: &super::Group| gone.iter().any(|partition| group.offsets.get(*partition).is_some());
+    let reads = |group: &Group| gone.iter().any(|partition| group.offsets.get(*partition).is_some());
     for (index, name, _) in chosen(&broker, reads) {
         let forgotten = decide(&broker, index, &name, cause, |group, turn| {
             let forgotten = gone.iter().copied().filter(|it| group.forget(*it, "deleted", turn).is_some()).collect();
