@@ -12,7 +12,7 @@ use wire::kafka::messages::offset_delete_request::{OffsetDeleteRequestPartition,
 use wire::kafka::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use wire::kafka::messages::sync_group_request::SyncGroupRequestAssignment;
 use wire::kafka::messages::*;
-use wire::kafka::{ErrorCode, Response};
+use wire::kafka::{ErrorCode, Response, StrBytes};
 
 use crate::support::*;
 
@@ -476,4 +476,139 @@ fn a_coordinator_that_returns_serves_what_others_committed_meanwhile_but_for_a_f
     assert_eq!(simulate(30, |world| return_of_the_coordinator(world, Flaws::NONE)), 20);
     let stale = Flaws::NONE.with(Flaw::LoadStaleCache);
     assert_eq!(simulate(30, move |world| return_of_the_coordinator(world, stale)), 10);
+}
+
+/// A member's life at one version of each API, as far as the version goes.
+async fn life_at(cluster: &Cluster, version: i16) {
+    use wire::kafka::messages::offset_fetch_request::OffsetFetchRequestTopic;
+    let at_most = |most: i16| version.min(most);
+    let id = GroupId(text(&format!("group-{version}")));
+    let find = FindCoordinatorRequest::default();
+    let find = match at_most(4) {
+        4 => find.with_coordinator_keys(vec![id.0.clone()]),
+        _ => find.with_key(id.0.clone()),
+    };
+    assert!(matches!(cluster.call(1, at_most(4), find).await, Some(Response::FindCoordinator(_))));
+    let protocol = JoinGroupRequestProtocol::default().with_name(text("p"));
+    let join = |member: StrBytes| {
+        JoinGroupRequest::default()
+            .with_group_id(id.clone())
+            .with_session_timeout_ms(10_000)
+            .with_rebalance_timeout_ms(if version == 0 { -1 } else { 10_000 })
+            .with_member_id(member)
+            .with_protocol_type(text("other"))
+            .with_protocols(vec![protocol.clone()])
+    };
+    let Some(Response::JoinGroup(mut joined)) = cluster.call(1, at_most(9), join(text(""))).await else {
+        panic!("no answer to JoinGroup {version}")
+    };
+    if version >= 4 {
+        assert_eq!(error(joined.error_code), Err(ErrorCode::MemberIdRequired));
+        let Some(Response::JoinGroup(again)) = cluster.call(1, at_most(9), join(joined.member_id)).await else {
+            panic!("no answer to JoinGroup {version}")
+        };
+        joined = again;
+    }
+    assert_eq!((error(joined.error_code), joined.generation_id), (Ok(()), 1), "version {version}");
+    let member = joined.member_id;
+    let assignment = SyncGroupRequestAssignment::default()
+        .with_member_id(member.clone())
+        .with_assignment(Bytes::from_static(b"all"));
+    let sync = SyncGroupRequest::default()
+        .with_group_id(id.clone())
+        .with_generation_id(1)
+        .with_member_id(member.clone())
+        .with_assignments(vec![assignment]);
+    let sync = if version >= 5 {
+        sync.with_protocol_type(Some(text("other"))).with_protocol_name(Some(text("p")))
+    } else {
+        sync
+    };
+    let Some(Response::SyncGroup(synced)) = cluster.call(1, at_most(5), sync).await else { panic!("no answer") };
+    assert_eq!((error(synced.error_code), &synced.assignment[..]), (Ok(()), &b"all"[..]), "version {version}");
+    let beat =
+        HeartbeatRequest::default().with_group_id(id.clone()).with_generation_id(1).with_member_id(member.clone());
+    let Some(Response::Heartbeat(heard)) = cluster.call(1, at_most(4), beat).await else { panic!("no answer") };
+    assert_eq!(error(heard.error_code), Ok(()));
+
+    let partition = OffsetCommitRequestPartition::default().with_committed_offset(i64::from(version));
+    let topic = OffsetCommitRequestTopic::default().with_name(topic_name(TOPIC)).with_partitions(vec![partition]);
+    let commit = OffsetCommitRequest::default()
+        .with_group_id(id.clone())
+        .with_member_id(member.clone())
+        .with_generation_id_or_member_epoch(1)
+        .with_topics(vec![topic]);
+    let Some(Response::OffsetCommit(done)) = cluster.call(1, version.clamp(2, 9), commit).await else {
+        panic!("no answer")
+    };
+    assert_eq!(error(done.topics[0].partitions[0].error_code), Ok(()), "version {version}");
+    let fetch = OffsetFetchRequest::default();
+    let fetch = if version >= 8 {
+        fetch.with_groups(vec![OffsetFetchRequestGroup::default().with_group_id(id.clone()).with_topics(None)])
+    } else {
+        let topic = OffsetFetchRequestTopic::default().with_name(topic_name(TOPIC)).with_partition_indexes(vec![0]);
+        fetch.with_group_id(id.clone()).with_topics(Some(vec![topic]))
+    };
+    let Some(Response::OffsetFetch(fetched)) = cluster.call(1, version.clamp(1, 9), fetch).await else {
+        panic!("no answer to OffsetFetch {version}")
+    };
+    let offset = match version {
+        8.. => fetched.groups[0].topics[0].partitions[0].committed_offset,
+        _ => fetched.topics[0].partitions[0].committed_offset,
+    };
+    assert_eq!(offset, i64::from(version));
+
+    let describe = DescribeGroupsRequest::default().with_groups(vec![id.clone()]);
+    let Some(Response::DescribeGroups(described)) = cluster.call(1, at_most(5), describe).await else {
+        panic!("no answer")
+    };
+    assert_eq!(&described.groups[0].members[0].member_assignment[..], b"all");
+    let listed = cluster.call(1, at_most(5), ListGroupsRequest::default()).await;
+    let Some(Response::ListGroups(listed)) = listed else { panic!("no answer") };
+    assert!(listed.groups.iter().any(|group| group.group_id == id));
+    let leave = LeaveGroupRequest::default().with_group_id(id.clone());
+    let leave = match at_most(5) {
+        3.. => leave.with_members(vec![MemberIdentity::default().with_member_id(member)]),
+        _ => leave.with_member_id(member),
+    };
+    let Some(Response::LeaveGroup(left)) = cluster.call(1, at_most(5), leave).await else { panic!("no answer") };
+    assert_eq!(error(left.error_code), Ok(()));
+    let delete = DeleteGroupsRequest::default().with_groups_names(vec![id]);
+    let Some(Response::DeleteGroups(deleted)) = cluster.call(1, at_most(2), delete).await else { panic!("no answer") };
+    assert_eq!(error(deleted.results[0].error_code), Ok(()));
+}
+
+#[test]
+fn every_version_of_every_api_carries_a_member_through_its_life() {
+    simulate(31, |world| async move {
+        let mut cluster = Cluster::start(world, 1, ALONE).await;
+        cluster.create_topic(1, 1, &[]).await;
+        cluster.coordinator(1).await;
+        for version in 0..=9 {
+            life_at(&cluster, version).await;
+        }
+    });
+}
+
+#[test]
+fn offsets_go_with_their_topic_and_clients_cannot_write_where_they_are_kept() {
+    simulate(32, |world| async move {
+        let mut cluster = Cluster::start(world, 1, ALONE).await;
+        cluster.create_topic(1, 1, &[]).await;
+        cluster.coordinator(1).await;
+        assert_eq!(cluster.commit(1, 5, "", -1).await, Ok(()));
+        let request = DeleteTopicsRequest::default().with_topic_names(vec![topic_name(TOPIC)]).with_timeout_ms(30_000);
+        assert!(cluster.call(1, 5, request).await.is_some());
+        cluster.until("the offset is gone", async |cluster| cluster.committed(1).await == Ok(-1)).await;
+        assert_eq!(cluster.commit(1, 6, "", -1).await, Err(ErrorCode::UnknownTopicOrPartition));
+
+        let partition = produce_request::PartitionProduceData::default().with_records(Some(batch(&["forged"])));
+        let topic = produce_request::TopicProduceData::default()
+            .with_name(topic_name(OFFSETS))
+            .with_partition_data(vec![partition]);
+        let request = ProduceRequest::default().with_acks(-1).with_topic_data(vec![topic]);
+        let Some(Response::Produce(response)) = cluster.call(1, 9, request).await else { panic!("no answer") };
+        let refused = error(response.responses[0].partition_responses[0].error_code);
+        assert_eq!(refused, Err(ErrorCode::InvalidTopic));
+    });
 }
