@@ -21,6 +21,7 @@ use crate::controller::{Event, run_controller, run_rebalance_timer};
 use crate::fetcher::Fetchers;
 use crate::flaws::Flaws;
 use crate::framing::kafka_framing;
+use crate::group::{GroupCoordinator, run_group_timers, run_offset_expiration};
 use crate::metadata_cache::MetadataCache;
 use crate::registration::run_session;
 use crate::replica::ControlFence;
@@ -55,6 +56,8 @@ pub struct Broker {
     pub zookeeper: Client,
     /// Its replicas.
     pub replicas: ReplicaManager,
+    /// The groups it coordinates.
+    pub groups: GroupCoordinator,
     /// Its fetch loops.
     pub fetchers: Fetchers,
     /// What the controller told it of the cluster.
@@ -122,6 +125,8 @@ pub async fn run_broker_until(host: Host, config: BrokerConfig, stop: impl Futur
     host.spawn("recovery-point-checkpoints", run_recovery_point_checkpoints(broker.clone()));
     host.spawn("retention", run_retention(broker.clone()));
     host.spawn("producer-expiration", run_producer_expiration(broker.clone()));
+    host.spawn("group-timers", run_group_timers(broker.clone()));
+    host.spawn("offset-expiration", run_offset_expiration(broker.clone()));
     let cause = stop.await;
     broker.shut_down(cause).await;
 }
@@ -140,6 +145,7 @@ fn assemble(host: Host, config: BrokerConfig, settings: Rc<Settings>) -> Parts {
         started: host.started(),
         address: config.advertised,
         rack: config.rack,
+        groups: GroupCoordinator::new(&settings, config.flaws),
         settings,
         flaws: config.flaws,
         zookeeper,

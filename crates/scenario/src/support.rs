@@ -59,8 +59,6 @@ pub(crate) const UNSUPPORTED_SETTINGS: &[(Scope, &str)] = &[
     (Scope::Producer, "compression.type"),
     (Scope::Consumer, "default.api.timeout.ms"),
     // Groups
-    (Scope::Broker, "group.*"),
-    (Scope::Broker, "offsets.*"),
     (Scope::Consumer, "group.protocol"),
 ];
 

@@ -47,9 +47,9 @@ impl ReplicaManager {
         }
         self.checkpoint_recovery_points().await?;
         self.checkpoint_high_watermarks().await?;
-        checkpoint::write_clean_shutdown(&self.host.disk(), &self.data).await?;
+        // Before the marker: a process killed while that is synced leaves it, and rightly.
         self.host.emit(cause, EventKind::LogsClosed);
-        Ok(())
+        checkpoint::write_clean_shutdown(&self.host.disk(), &self.data).await
     }
 }
 
