@@ -21,7 +21,7 @@ use crate::controller::{Event, run_controller, run_rebalance_timer};
 use crate::fetcher::Fetchers;
 use crate::flaws::Flaws;
 use crate::framing::kafka_framing;
-use crate::group::{GroupCoordinator, run_group_timers, run_offset_expiration};
+use crate::group::GroupCoordinator;
 use crate::metadata_cache::MetadataCache;
 use crate::registration::run_session;
 use crate::replica::ControlFence;
@@ -125,8 +125,6 @@ pub async fn run_broker_until(host: Host, config: BrokerConfig, stop: impl Futur
     host.spawn("recovery-point-checkpoints", run_recovery_point_checkpoints(broker.clone()));
     host.spawn("retention", run_retention(broker.clone()));
     host.spawn("producer-expiration", run_producer_expiration(broker.clone()));
-    host.spawn("group-timers", run_group_timers(broker.clone()));
-    host.spawn("offset-expiration", run_offset_expiration(broker.clone()));
     let cause = stop.await;
     broker.shut_down(cause).await;
 }

@@ -96,7 +96,7 @@ pub enum Flaw {
 }
 
 impl Flaw {
-    /// All flaws.
+    /// All flaws that a scenario can switch on: those of groups follow when scenarios have groups.
     pub const ALL: &[Flaw] = &[
         Flaw::HwTruncationLoss,
         Flaw::HwTruncationDivergence,
@@ -125,12 +125,6 @@ impl Flaw {
         Flaw::HaltOnAheadFollower,
         Flaw::NoDedupEpochBump,
         Flaw::MetadataBlipResetsSeq,
-        Flaw::LoadStaleCache,
-        Flaw::OffsetsExpireWhileLive,
-        Flaw::StaticDuplicateInstance,
-        Flaw::StaticRejoinNotPersisted,
-        Flaw::StaticJoinDuringCompleting,
-        Flaw::SyncNeverArrives,
     ];
 
     /// Its name in scenarios.

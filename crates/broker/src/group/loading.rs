@@ -16,6 +16,7 @@ use super::classic::Group;
 use super::coordinator::{Shard, perform};
 use super::offsets::Committed;
 use super::records::{GroupValue, Key, OffsetValue};
+use super::timers::{run_group_timers, run_offset_expiration};
 use super::turn::Turn;
 use crate::broker::Broker;
 use crate::flaws::Flaw;
@@ -78,6 +79,11 @@ pub fn elected(broker: &Rc<Broker>, replica: &Rc<Replica>, cause: EventId) {
         return;
     }
     let load = groups.next_load();
+    // A broker that coordinates nothing needs no timers.
+    if load == 1 {
+        broker.host.spawn("group-timers", run_group_timers(broker.clone()));
+        broker.host.spawn("offset-expiration", run_offset_expiration(broker.clone()));
+    }
     shards.insert(index, Shard { leader_epoch, load, loaded: false, groups: BTreeMap::new() });
     broker.host.spawn("group-load", run_load(broker.clone(), replica.clone(), load, cause));
 }

@@ -20,7 +20,6 @@ pub mod turn;
 
 pub use classic::Group;
 pub use coordinator::GroupCoordinator;
-pub use timers::{run_group_timers, run_offset_expiration};
 
 /// The topic that groups are kept in.
 pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
