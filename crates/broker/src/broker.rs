@@ -21,6 +21,7 @@ use crate::controller::{Event, run_controller, run_rebalance_timer};
 use crate::fetcher::Fetchers;
 use crate::flaws::Flaws;
 use crate::framing::kafka_framing;
+use crate::group::GroupCoordinator;
 use crate::metadata_cache::MetadataCache;
 use crate::registration::run_session;
 use crate::replica::ControlFence;
@@ -55,6 +56,8 @@ pub struct Broker {
     pub zookeeper: Client,
     /// Its replicas.
     pub replicas: ReplicaManager,
+    /// The groups it coordinates.
+    pub groups: GroupCoordinator,
     /// Its fetch loops.
     pub fetchers: Fetchers,
     /// What the controller told it of the cluster.
@@ -140,6 +143,7 @@ fn assemble(host: Host, config: BrokerConfig, settings: Rc<Settings>) -> Parts {
         started: host.started(),
         address: config.advertised,
         rack: config.rack,
+        groups: GroupCoordinator::new(&settings, config.flaws),
         settings,
         flaws: config.flaws,
         zookeeper,

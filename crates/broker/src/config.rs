@@ -162,6 +162,19 @@ settings! {
         log_cleaner_delete_retention_ms: i64 = DAY_MS, "log.cleaner.delete.retention.ms";
         producer_id_expiration_ms: i64 = DAY_MS, "producer.id.expiration.ms";
         producer_id_expiration_check_interval_ms: i64 = 600_000, "producer.id.expiration.check.interval.ms";
+        group_min_session_timeout_ms: i64 = 6_000, "group.min.session.timeout.ms";
+        group_max_session_timeout_ms: i64 = 1_800_000, "group.max.session.timeout.ms";
+        group_initial_rebalance_delay_ms: i64 = 3_000, "group.initial.rebalance.delay.ms";
+        group_max_size: i64 = i32::MAX as i64, "group.max.size";
+        offset_metadata_max_bytes: i64 = 4_096, "offset.metadata.max.bytes";
+        offsets_load_buffer_size: i64 = 5 << 20, "offsets.load.buffer.size";
+        offsets_retention_minutes: i64 = 7 * 24 * 60, "offsets.retention.minutes";
+        offsets_retention_check_interval_ms: i64 = 600_000, "offsets.retention.check.interval.ms";
+        offsets_topic_num_partitions: i64 = 50, "offsets.topic.num.partitions";
+        offsets_topic_replication_factor: i64 = 3, "offsets.topic.replication.factor";
+        offsets_topic_segment_bytes: i64 = 100 << 20, "offsets.topic.segment.bytes";
+        offsets_commit_timeout_ms: i64 = 5_000, "offsets.commit.timeout.ms";
+        offsets_commit_required_acks: i64 = -1, "offsets.commit.required.acks";
         zookeeper_session_timeout_ms: i64 = 18_000, "zookeeper.session.timeout.ms";
         request_timeout_ms: i64 = 30_000, "request.timeout.ms";
         controller_socket_timeout_ms: i64 = 30_000, "controller.socket.timeout.ms";
@@ -208,14 +221,23 @@ const MINIMA: &[(&str, i64)] = &[
     ("log.retention.check.interval.ms", 1),
     ("replica.fetch.backoff.ms", 1),
     ("controlled.shutdown.retry.backoff.ms", 1),
+    ("group.max.size", 1),
+    ("offsets.load.buffer.size", 1),
+    ("offsets.retention.minutes", 1),
+    ("offsets.retention.check.interval.ms", 1),
+    ("offsets.topic.num.partitions", 1),
+    ("offsets.topic.replication.factor", 1),
+    ("offsets.topic.segment.bytes", 14),
+    ("offsets.commit.timeout.ms", 1),
 ];
 
-/// Settings whose -1 means "no limit".
+/// Settings whose -1 means "no limit", or "all".
 const UNLIMITED: &[&str] = &[
     "log.retention.ms",
     "log.retention.minutes",
     "log.retention.hours",
     "log.retention.bytes",
+    "offsets.commit.required.acks",
     "retention.ms",
     "retention.bytes",
 ];

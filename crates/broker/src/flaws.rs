@@ -79,10 +79,24 @@ pub enum Flaw {
     /// A producer whose topic is missing in one answer about metadata numbers its batches from 0 again, without a new epoch
     /// (librdkafka before 1.9.0): brokers take new records for repeated ones.
     MetadataBlipResetsSeq,
+    /// A coordinator keeps a partition's offsets when another broker becomes its coordinator, and does not replace them when it
+    /// loads the partition again (KAFKA-5600): it serves offsets that were long overtaken.
+    LoadStaleCache,
+    /// Offsets expire at their age although the group has members that read (KIP-211, KAFKA-4682).
+    OffsetsExpireWhileLive,
+    /// A second member with the `group.instance.id` of a live one joins beside it, and neither is fenced (KIP-345, KAFKA-8225).
+    StaticDuplicateInstance,
+    /// A static member's new member id is not written down (KAFKA-10284): the next coordinator knows only the former one.
+    StaticRejoinNotPersisted,
+    /// A static member that comes back while the leader assigns is told of the generation under way, not asked to rebalance
+    /// (KAFKA-9801): the leader assigns to its former self, and it gets nothing.
+    StaticJoinDuringCompleting,
+    /// A rebalance waits forever for a member that sends heartbeats but never SyncGroup (KAFKA-12890).
+    SyncNeverArrives,
 }
 
 impl Flaw {
-    /// All flaws.
+    /// All flaws that a scenario can switch on: those of groups follow when scenarios have groups.
     pub const ALL: &[Flaw] = &[
         Flaw::HwTruncationLoss,
         Flaw::HwTruncationDivergence,
@@ -143,6 +157,12 @@ impl Flaw {
             Flaw::HaltOnAheadFollower => "halt-on-ahead-follower",
             Flaw::NoDedupEpochBump => "no-dedup-epoch-bump",
             Flaw::MetadataBlipResetsSeq => "metadata-blip-resets-seq",
+            Flaw::LoadStaleCache => "load-stale-cache",
+            Flaw::OffsetsExpireWhileLive => "offsets-expire-while-live",
+            Flaw::StaticDuplicateInstance => "static-duplicate-instance",
+            Flaw::StaticRejoinNotPersisted => "static-rejoin-not-persisted",
+            Flaw::StaticJoinDuringCompleting => "static-join-during-completing",
+            Flaw::SyncNeverArrives => "sync-never-arrives",
         }
     }
 

@@ -11,6 +11,7 @@ pub mod controller;
 pub mod fetcher;
 mod flaws;
 mod framing;
+pub mod group;
 pub mod metadata_cache;
 pub mod purgatory;
 mod registration;

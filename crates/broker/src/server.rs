@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use host::{Connection, Listener};
-use trace::EventId;
+use trace::{EventId, Name};
 use wire::kafka::{Api, Request, RequestError, decode_request, encode_response, unsupported_api_versions};
 
 use crate::apis::{self, Context, Handled};
@@ -32,7 +32,8 @@ async fn serve(broker: Rc<Broker>, mut connection: Connection) {
             Err(_) => return,
         };
         let follower = follower(&request);
-        let context = Context { version: header.api_version, cause: frame.cause, peer: connection.peer };
+        let client_id = Name::new(header.client_id.as_deref().unwrap_or_default());
+        let context = Context { version: header.api_version, cause: frame.cause, peer: connection.peer, client_id };
         let (response, cause) = match apis::handle(&broker, context, request).await {
             Handled::Answer(reply) => reply,
             Handled::Silence => continue,

@@ -7,6 +7,8 @@ use std::task::Poll;
 use trace::BrokerList;
 use wire::kafka::{ErrorCode, StrBytes, TopicName};
 
+use crate::group::OFFSETS_TOPIC;
+
 /// Ids for an event. What the wire may carry but a list cannot hold (more than 8, or ids outside 1 to 255) is left out.
 pub fn broker_list(ids: &[i32]) -> BrokerList {
     BrokerList::new(ids.iter().copied().filter(|id| (1..=255).contains(id)).take(BrokerList::CAPACITY))
@@ -39,6 +41,11 @@ pub fn topic_name(name: &str) -> TopicName {
 pub fn is_legal_topic(name: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     !name.is_empty() && name.len() <= 249 && name != "." && name != ".." && name.bytes().all(legal)
+}
+
+/// Whether a topic is the brokers' own: clients may read it, not write it.
+pub fn is_internal(topic: &str) -> bool {
+    matches!(topic, OFFSETS_TOPIC | "__transaction_state")
 }
 
 /// `NONE` or the error, for a response.

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
+use trace::Name;
+
 use crate::backoff::Backoff;
+use crate::consumer::assignor::Strategy;
 use crate::error::ConfigError;
 
 /// What every client has.
@@ -257,6 +260,96 @@ impl FromStr for Isolation {
     }
 }
 
+/// Historical flaws of consumers. All are off by default.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ConsumerFlaws {
+    /// The sticky assignors believe a member that missed a generation (KAFKA-12983, KAFKA-12984, KAFKA-13419, KAFKA-14639).
+    pub sticky_double_ownership: bool,
+    /// While the commit before a revocation is on its way, poll goes on returning records of the partitions to be given up
+    /// (KAFKA-14196, KAFKA-14024).
+    pub fetch_during_revocation_commit: bool,
+    /// The offset stored when a partition was revoked is committed when the partition comes back (librdkafka before 1.9.0).
+    pub store_offset_after_revoke: bool,
+    /// A lost connection makes the position be reset by `auto.offset.reset` (librdkafka 1.8.0).
+    pub reset_on_transient_error: bool,
+    /// The lower leader epochs of a topic that was created anew are ignored (KAFKA-12257).
+    pub topic_recreated_same_name: bool,
+}
+
+/// What a member of a consumer group has beside a consumer's settings.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GroupConfig {
+    /// `group.id`.
+    pub id: Name,
+    /// `group.instance.id`: static membership (KIP-345).
+    pub instance: Option<Name>,
+    /// `session.timeout.ms`.
+    pub session_timeout: Duration,
+    /// `heartbeat.interval.ms`.
+    pub heartbeat_interval: Duration,
+    /// `max.poll.interval.ms`; also how long the coordinator waits for this member in a rebalance.
+    pub max_poll_interval: Duration,
+    /// `auto.commit.interval.ms`; none without `enable.auto.commit`.
+    pub auto_commit: Option<Duration>,
+    /// `partition.assignment.strategy`, the most wanted first.
+    pub strategies: Vec<Strategy>,
+}
+
+impl GroupConfig {
+    /// None without `group.id`.
+    fn read(settings: &mut Settings) -> Result<Option<Self>, ConfigError> {
+        let id: String = settings.get("group.id", String::new(), "a group's name")?;
+        let instance: String = settings.get("group.instance.id", String::new(), "a member's name")?;
+        let commits = settings.get("enable.auto.commit", true, "true or false")?;
+        let interval = settings.millis("auto.commit.interval.ms", 5_000)?;
+        let strategies: String =
+            settings.get("partition.assignment.strategy", "range,cooperative-sticky".to_owned(), "")?;
+        let config = Self {
+            id: Name::new(&id),
+            instance: (!instance.is_empty()).then(|| Name::new(&instance)),
+            session_timeout: settings.millis("session.timeout.ms", 45_000)?,
+            heartbeat_interval: settings.millis("heartbeat.interval.ms", 3_000)?,
+            max_poll_interval: settings.millis("max.poll.interval.ms", 300_000)?,
+            auto_commit: commits.then_some(interval),
+            strategies: read_strategies(&strategies)?,
+        };
+        let protocol: String = settings.get("group.protocol", "classic".to_owned(), "")?;
+        if protocol != "classic" {
+            return Err(value_error("group.protocol", &protocol, "only `classic` is built"));
+        }
+        if id.is_empty() {
+            if commits && settings.given("enable.auto.commit") {
+                return Err(ConfigError::Conflict("enable.auto.commit needs a group.id"));
+            }
+            return Ok(None);
+        }
+        config.check()?;
+        Ok(Some(config))
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        if self.heartbeat_interval >= self.session_timeout {
+            return Err(ConfigError::Conflict("heartbeat.interval.ms must be below session.timeout.ms"));
+        }
+        if self.heartbeat_interval.is_zero() || self.max_poll_interval.is_zero() {
+            return Err(ConfigError::Conflict("heartbeat.interval.ms and max.poll.interval.ms must be positive"));
+        }
+        Ok(())
+    }
+}
+
+fn read_strategies(text: &str) -> Result<Vec<Strategy>, ConfigError> {
+    const EXPECTED: &str = "a list of range, roundrobin, sticky and cooperative-sticky, each at most once";
+    let mut strategies: Vec<Strategy> = Vec::new();
+    for name in text.split(',').map(str::trim) {
+        match name.parse() {
+            Ok(strategy) if !strategies.contains(&strategy) => strategies.push(strategy),
+            _ => return Err(value_error("partition.assignment.strategy", text, EXPECTED)),
+        }
+    }
+    Ok(strategies)
+}
+
 /// A consumer's settings. [`ConsumerConfig::default`] is Kafka's.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ConsumerConfig {
@@ -278,6 +371,12 @@ pub struct ConsumerConfig {
     pub max_poll_records: usize,
     /// `check.crcs`.
     pub check_crcs: bool,
+    /// `client.rack`: sent with every fetch (KIP-392).
+    pub rack: Option<Name>,
+    /// With `group.id`: the group.
+    pub group: Option<GroupConfig>,
+    /// Flaws switched on; no setting of Kafka's.
+    pub flaws: ConsumerFlaws,
 }
 
 impl Default for ConsumerConfig {
@@ -290,10 +389,11 @@ impl ConsumerConfig {
     /// The settings, by Kafka's names; times in ms. Those not given have Kafka's defaults.
     ///
     /// # Errors
-    /// On an unknown name or an unusable value.
+    /// On an unknown name, an unusable value, or the contradictions that Kafka refuses too.
     pub fn from_settings(settings: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
         const INT: std::ops::RangeInclusive<u64> = 0..=i32::MAX as u64;
         let mut settings = Settings::new(settings);
+        let rack: String = settings.get("client.rack", String::new(), "a rack's name")?;
         let config = Self {
             client: ClientConfig::read(&mut settings)?,
             auto_offset_reset: settings.get("auto.offset.reset", OffsetReset::Latest, "earliest, latest or none")?,
@@ -308,26 +408,15 @@ impl ConsumerConfig {
             max_partition_fetch_bytes: settings.number("max.partition.fetch.bytes", 1_048_576, INT)? as i32,
             max_poll_records: settings.number("max.poll.records", 500, 1..=i32::MAX as u64)? as usize,
             check_crcs: settings.get("check.crcs", true, "true or false")?,
+            rack: (!rack.is_empty()).then(|| Name::new(&rack)),
+            group: GroupConfig::read(&mut settings)?,
+            flaws: ConsumerFlaws::default(),
         };
-        settings.ignore(GROUP_SETTINGS);
+        settings.ignore(&["default.api.timeout.ms"]);
         settings.finish()?;
         Ok(config)
     }
 }
-
-/// Valid, and without meaning for a consumer that is in no group and knows no racks.
-const GROUP_SETTINGS: &[&str] = &[
-    "auto.commit.interval.ms",
-    "client.rack",
-    "default.api.timeout.ms",
-    "enable.auto.commit",
-    "group.instance.id",
-    "group.protocol",
-    "heartbeat.interval.ms",
-    "max.poll.interval.ms",
-    "partition.assignment.strategy",
-    "session.timeout.ms",
-];
 
 /// Hands out settings and knows which nobody asked for.
 struct Settings<'a> {
@@ -412,6 +501,27 @@ mod tests {
             assert!(ProducerConfig::from_settings(&settings(&[setting])).is_err(), "{setting:?}");
         }
         assert!(ConsumerConfig::from_settings(&settings(&[("session.timeout.ms", "6000")])).is_ok());
+    }
+
+    #[test]
+    fn contradictions_of_a_group_are_refused_as_kafka_refuses_them() {
+        let read = |pairs: &[(&str, &str)]| ConsumerConfig::from_settings(&settings(pairs));
+        let conflict = |pairs| matches!(read(pairs), Err(ConfigError::Conflict(_)));
+        assert!(conflict(&[("group.id", "mail"), ("session.timeout.ms", "3000")]), "as short as a heartbeat");
+        assert!(conflict(&[("enable.auto.commit", "true")]), "commits need a group");
+        for strategies in ["range,range", "", "fair"] {
+            assert!(read(&[("group.id", "mail"), ("partition.assignment.strategy", strategies)]).is_err());
+        }
+        assert!(read(&[("group.protocol", "consumer")]).is_err());
+    }
+
+    #[test]
+    fn a_group_has_kafkas_defaults() {
+        let group = ConsumerConfig::from_settings(&settings(&[("group.id", "mail")])).unwrap().group.unwrap();
+        assert_eq!((group.session_timeout.as_secs(), group.heartbeat_interval.as_secs()), (45, 3));
+        assert_eq!((group.max_poll_interval.as_secs(), group.auto_commit), (300, Some(Duration::from_secs(5))));
+        assert_eq!(group.strategies, [Strategy::Range, Strategy::CooperativeSticky]);
+        assert_eq!(ConsumerConfig::default().group, None);
     }
 
     #[test]

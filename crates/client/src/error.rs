@@ -92,6 +92,43 @@ pub enum ConsumerError {
     Broker(ErrorCode),
 }
 
+/// Why a member of a group cannot go on at all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum GroupError {
+    /// Another member has the same `group.instance.id` (KIP-345).
+    #[error("another member has this group.instance.id")]
+    Fenced,
+    /// The coordinator refuses this member for good.
+    #[error("the coordinator refuses: {0}")]
+    Refused(ErrorCode),
+    /// The consumer has no `group.id`.
+    #[error("the consumer has no group.id")]
+    NoGroup,
+    /// The consumer is closed.
+    #[error("the consumer is closed")]
+    Closed,
+}
+
+/// Why a commit failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum CommitError {
+    /// No answer that settles it came in time; the offsets may be stored all the same.
+    #[error("no answer in time")]
+    TimedOut,
+    /// The consumer is no member of the group any more: its partitions belong to others, or will. Poll again to join.
+    #[error("the consumer is not a member of the group")]
+    NotAMember,
+    /// A rebalance is under way. Poll until it is over; what is still owned then can be committed.
+    #[error("the group is rebalancing")]
+    Rebalancing,
+    /// The coordinator refused for good.
+    #[error("{0}")]
+    Refused(ErrorCode),
+    /// The member cannot go on at all.
+    #[error("{0}")]
+    Group(#[from] GroupError),
+}
+
 /// A setting that cannot be used.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum ConfigError {

@@ -19,9 +19,12 @@ mod race;
 mod reader;
 
 pub use admin::{Admin, Description, NewTopic, PartitionDescription};
-pub use config::{Acks, ClientConfig, ConsumerConfig, Isolation, OffsetReset, ProducerConfig, ProducerFlaws};
-pub use consumer::{Consumer, PolledRecord};
-pub use error::{ClientError, ConfigError, ConsumerError, SendError};
+pub use config::{
+    Acks, ClientConfig, ConsumerConfig, ConsumerFlaws, GroupConfig, Isolation, OffsetReset, ProducerConfig,
+    ProducerFlaws,
+};
+pub use consumer::{CommitOffset, Consumer, GroupMetadata, Polled, PolledRecord, assignor};
+pub use error::{ClientError, CommitError, ConfigError, ConsumerError, GroupError, SendError};
 pub use hash::{key_hash, partition_for_key};
 pub use offsets::OffsetSpec;
 pub use origin::ORIGIN_HEADER;

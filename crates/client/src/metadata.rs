@@ -21,6 +21,12 @@ pub(crate) struct Leadership {
     pub(crate) epoch: i32,
 }
 
+/// A coordinator has a connection of its own, as in Kafka's client: a broker answers one connection's requests in order, and would keep a
+/// heartbeat waiting behind a fetch.
+fn coordinator_node(broker: i32) -> i32 {
+    i32::MAX - broker
+}
+
 const NOBODY: Leadership = Leadership { leader: None, epoch: -1 };
 
 #[derive(Clone, Debug, Default)]
@@ -40,6 +46,12 @@ pub(crate) struct Metadata {
     controller: Option<i32>,
     topics: BTreeMap<Name, Topic>,
     interest: BTreeSet<Name>,
+    /// Whether all topics are asked about.
+    all_topics: bool,
+    /// Where the group's coordinator listens, by its node id here ([`coordinator_node`]).
+    coordinator: Option<(i32, Address)>,
+    /// The flaw `topic-recreated-same-name`: a topic's id is not looked at.
+    pub(crate) ignores_topic_ids: bool,
     /// Grows with every answer.
     version: u64,
     /// The event that made a refresh necessary.
@@ -57,6 +69,9 @@ impl Metadata {
             controller: None,
             topics: BTreeMap::new(),
             interest: BTreeSet::new(),
+            all_topics: false,
+            coordinator: None,
+            ignores_topic_ids: false,
             version: 0,
             requested: None,
             last_attempt: None,
@@ -72,10 +87,22 @@ impl Metadata {
 
     /// Where a node listens. Bootstrap servers have the ids -1, -2, ...
     pub(crate) fn address(&self, node: i32) -> Option<Address> {
+        if let Some((coordinator, address)) = self.coordinator
+            && coordinator == node
+        {
+            return Some(address);
+        }
         match usize::try_from(-1 - i64::from(node)) {
             Ok(place) => self.bootstrap.get(place).copied(),
             Err(_) => self.brokers.get(&node).copied(),
         }
+    }
+
+    /// Takes over where the group's coordinator is; returns its node id here.
+    pub(crate) fn set_coordinator(&mut self, broker: i32, address: Address) -> i32 {
+        let node = coordinator_node(broker);
+        self.coordinator = Some((node, address));
+        node
     }
 
     /// Ids of the brokers known.
@@ -106,6 +133,21 @@ impl Metadata {
     /// Asks about this topic from now on; whether that is new.
     pub(crate) fn add_interest(&mut self, topic: Name) -> bool {
         self.interest.insert(topic)
+    }
+
+    /// Asks about all topics from now on.
+    pub(crate) fn want_all_topics(&mut self) {
+        self.all_topics = true;
+    }
+
+    /// Whether all topics are asked about.
+    pub(crate) fn wants_all_topics(&self) -> bool {
+        self.all_topics
+    }
+
+    /// Names of the topics known.
+    pub(crate) fn topics(&self) -> impl Iterator<Item = Name> {
+        self.topics.keys().copied()
     }
 
     /// How many partitions a topic has; none while unknown.
@@ -206,7 +248,10 @@ impl Metadata {
         }
         let topic = self.topics.entry(name).or_default();
         topic.missing = false;
-        let recreated = !topic.id.is_nil() && !response.topic_id.is_nil() && topic.id != response.topic_id;
+        let recreated = !self.ignores_topic_ids
+            && !topic.id.is_nil()
+            && !response.topic_id.is_nil()
+            && topic.id != response.topic_id;
         if recreated {
             // KAFKA-12257: the new incarnation's epochs begin again.
             topic.partitions.clear();
@@ -279,6 +324,16 @@ mod tests {
     #[test]
     fn a_recreated_topic_starts_its_epochs_again() {
         assert_eq!(leader_after(&[(7, 1, 4), (8, 2, 0)]), Leadership { leader: Some(2), epoch: 0 });
+    }
+
+    #[test]
+    fn with_the_flaw_the_epochs_of_a_recreated_topic_are_ignored() {
+        let mut metadata = Metadata::new(Vec::new());
+        metadata.ignores_topic_ids = true;
+        for (topic_id, leader, epoch) in [(7, 1, 4), (8, 2, 0)] {
+            metadata.update(&response(topic_id, leader, epoch), Time::ZERO);
+        }
+        assert_eq!(metadata.leadership(Partition::new("t", 0)), Leadership { leader: Some(1), epoch: 4 });
     }
 
     #[test]

@@ -58,17 +58,8 @@ pub(crate) const UNSUPPORTED_SETTINGS: &[(Scope, &str)] = &[
     (Scope::Topic, "compression.type"),
     (Scope::Producer, "compression.type"),
     (Scope::Consumer, "default.api.timeout.ms"),
-    (Scope::Consumer, "client.rack"),
     // Groups
-    (Scope::Broker, "group.*"),
-    (Scope::Broker, "offsets.*"),
-    (Scope::Consumer, "group.*"),
-    (Scope::Consumer, "session.timeout.ms"),
-    (Scope::Consumer, "heartbeat.interval.ms"),
-    (Scope::Consumer, "max.poll.interval.ms"),
-    (Scope::Consumer, "enable.auto.commit"),
-    (Scope::Consumer, "auto.commit.interval.ms"),
-    (Scope::Consumer, "partition.assignment.strategy"),
+    (Scope::Consumer, "group.protocol"),
 ];
 
 /// The sentence that refuses a part of the grammar, if it is not built.

@@ -426,7 +426,7 @@ pub enum EventKind {
         /// Each epoch and its first offset, in order.
         epochs: Box<[(i32, i64)]>,
     },
-    /// A broker that ends has flushed and closed all its logs, and says so on its disk: the next start skips recovery.
+    /// A broker that ends has flushed and closed all its logs. It then says so on its disk, and the next start skips recovery.
     LogsClosed,
     /// A replica leads from here on, as it believes.
     BecameLeader {

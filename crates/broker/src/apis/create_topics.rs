@@ -12,10 +12,11 @@ use wire::kafka::messages::{CreateTopicsRequest, CreateTopicsResponse};
 use wire::kafka::{ErrorCode, StrBytes};
 use zookeeper::{CreateMode, Op, ZkError};
 
-use super::{Context, Reply};
+use super::{Context, Reply, find_coordinator};
 use crate::broker::Broker;
 use crate::config::TopicSettings;
 use crate::controller::placement;
+use crate::group::OFFSETS_TOPIC;
 use crate::util::is_legal_topic;
 use crate::znodes::{self, Content, TopicAssignment, TopicConfig};
 
@@ -223,12 +224,28 @@ fn respond(context: Context, topic: &CreatableTopic, outcome: Outcome) -> Creata
 
 /// Creates a topic that a client asked about, with the broker's defaults. The client is told to ask again.
 pub async fn auto_create(broker: &Rc<Broker>, name: &str, cause: EventId) -> ErrorCode {
+    if name == OFFSETS_TOPIC {
+        return find_coordinator::create_offsets_topic(broker, cause).await;
+    }
     let settings = &broker.settings;
-    let Ok(partitions) = place(broker, settings.num_partitions, settings.default_replication_factor) else {
+    let (partitions, replication) = (settings.num_partitions, settings.default_replication_factor);
+    create_internally(broker, name, partitions, replication, BTreeMap::new(), cause).await
+}
+
+/// Creates a topic that no CreateTopics asked for; `LEADER_NOT_AVAILABLE` if it is under way.
+pub(super) async fn create_internally(
+    broker: &Rc<Broker>,
+    name: &str,
+    partitions: i64,
+    replication: i64,
+    settings: BTreeMap<String, String>,
+    cause: EventId,
+) -> ErrorCode {
+    let Ok(partitions) = place(broker, partitions, replication) else {
         return ErrorCode::InvalidReplicationFactor;
     };
     let id = broker.new_id("topic-ids");
-    match store(broker, name, id, partitions, BTreeMap::new(), cause).await {
+    match store(broker, name, id, partitions, settings, cause).await {
         Ok(_) | Err(ZkError::NodeExists) => ErrorCode::LeaderNotAvailable,
         Err(_) => ErrorCode::UnknownTopicOrPartition,
     }

@@ -15,6 +15,7 @@ use wire::kafka::{Api, ErrorCode};
 use super::{Context, admit};
 use crate::broker::Broker;
 use crate::fetcher::Stage;
+use crate::group::{OFFSETS_TOPIC, loading};
 use crate::replica::{Assignment, Transition, transition};
 use crate::replica_manager::Replica;
 use crate::util::is_legal_topic;
@@ -102,9 +103,18 @@ fn apply(
     let same_leader = replica.follows(by.leader, replica.leader_epoch());
     broker.fetchers.remove(replica.partition);
     match become_ {
-        Transition::Lead => broker.replicas.become_leader(replica, &by, cause),
+        Transition::Lead => {
+            broker.replicas.become_leader(replica, &by, cause)?;
+            if replica.partition.topic.as_str() == OFFSETS_TOPIC {
+                loading::elected(broker, replica, replica.became.get());
+            }
+            Ok(())
+        }
         Transition::Follow(leader) => {
             let event = broker.replicas.become_follower(replica, &by, cause);
+            if replica.partition.topic.as_str() == OFFSETS_TOPIC {
+                loading::resigned(broker, replica.partition.index, by.leader_epoch, event);
+            }
             let address = broker.metadata.borrow().address(leader);
             if let Some(address) = address {
                 let stage = Stage::first(broker, replica, same_leader);

@@ -13,7 +13,7 @@ use wire::kafka::{BrokerId, ErrorCode, StrBytes};
 use super::{Context, create_topics};
 use crate::broker::Broker;
 use crate::metadata_cache::{MetadataCache, PartitionView, TopicView};
-use crate::util::{is_legal_topic, topic_name};
+use crate::util::{is_internal, is_legal_topic, topic_name};
 
 /// Answers from the cache.
 pub async fn handle(broker: &Rc<Broker>, context: Context, request: &MetadataRequest) -> MetadataResponse {
@@ -95,7 +95,7 @@ fn known(context: Context, cache: &MetadataCache, view: &TopicView) -> MetadataR
     MetadataResponseTopic::default()
         .with_name(Some(topic_name(view.name.as_str())))
         .with_topic_id(view.id)
-        .with_is_internal(view.name.as_str().starts_with("__"))
+        .with_is_internal(is_internal(view.name.as_str()))
         .with_partitions(partitions)
 }
 

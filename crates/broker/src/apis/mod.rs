@@ -3,16 +3,26 @@
 pub mod api_versions;
 pub mod controlled_shutdown;
 pub mod create_topics;
+pub mod delete_groups;
 pub mod delete_topics;
+pub mod describe_groups;
 pub mod fetch;
 pub mod find_coordinator;
+pub mod heartbeat;
 pub mod init_producer_id;
+pub mod join_group;
 pub mod leader_and_isr;
+pub mod leave_group;
+pub mod list_groups;
 pub mod list_offsets;
 pub mod metadata;
+pub mod offset_commit;
+pub mod offset_delete;
+pub mod offset_fetch;
 pub mod offset_for_leader_epoch;
 pub mod produce;
 pub mod stop_replica;
+pub mod sync_group;
 pub mod update_metadata;
 
 use std::rc::Rc;
@@ -33,6 +43,8 @@ pub struct Context {
     pub cause: EventId,
     /// The node it comes from.
     pub peer: Name,
+    /// The client's own name for itself, perhaps empty.
+    pub client_id: Name,
 }
 
 /// A response and the event that made it possible.
@@ -71,7 +83,17 @@ async fn answer(broker: &Rc<Broker>, context: Context, request: Request) -> Opti
         Request::StopReplica(request) => now(stop_replica::handle(broker, context, &request).await.into()),
         Request::UpdateMetadata(request) => now(update_metadata::handle(broker, context, &request).await.into()),
         Request::ControlledShutdown(request) => Some(controlled_shutdown::handle(broker, context, &request).await),
-        Request::FindCoordinator(request) => now(find_coordinator::handle(context, &request).into()),
+        Request::FindCoordinator(request) => now(find_coordinator::handle(broker, context, &request).await.into()),
+        Request::JoinGroup(request) => Some(join_group::handle(broker, context, request).await),
+        Request::SyncGroup(request) => Some(sync_group::handle(broker, context, request).await),
+        Request::Heartbeat(request) => Some(heartbeat::handle(broker, context, &request)),
+        Request::LeaveGroup(request) => Some(leave_group::handle(broker, context, &request)),
+        Request::OffsetCommit(request) => Some(offset_commit::handle(broker, context, &request).await),
+        Request::OffsetFetch(request) => Some(offset_fetch::handle(broker, context, &request)),
+        Request::OffsetDelete(request) => Some(offset_delete::handle(broker, context, &request).await),
+        Request::DescribeGroups(request) => now(describe_groups::handle(broker, &request).into()),
+        Request::ListGroups(request) => now(list_groups::handle(broker, &request).into()),
+        Request::DeleteGroups(request) => Some(delete_groups::handle(broker, context, &request).await),
         Request::ApiVersions(_) => now(api_versions::handle().into()),
         Request::CreateTopics(request) => Some(create_topics::handle(broker, context, request).await),
         Request::DeleteTopics(request) => Some(delete_topics::handle(broker, context, request).await),

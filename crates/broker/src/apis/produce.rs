@@ -14,7 +14,7 @@ use crate::broker::Broker;
 use crate::flaws::Flaw;
 use crate::purgatory::DelayedProduce;
 use crate::replica_manager::{Replica, Written};
-use crate::util::is_legal_topic;
+use crate::util::{is_internal, is_legal_topic};
 
 /// One partition of the request.
 struct Part {
@@ -88,6 +88,9 @@ async fn append_one(
     records: Bytes,
     acks: i16,
 ) -> Result<(Rc<Replica>, Written), ErrorCode> {
+    if is_internal(topic) {
+        return Err(ErrorCode::InvalidTopic);
+    }
     let replica = broker.replicas.find_or_error(topic, index)?;
     let written = broker.replicas.append(&replica, records, acks, context.cause).await?;
     Ok((replica, written))

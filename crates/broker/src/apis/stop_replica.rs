@@ -8,6 +8,7 @@ use wire::kafka::{Api, ErrorCode};
 
 use super::{Context, admit};
 use crate::broker::Broker;
+use crate::group::{OFFSETS_TOPIC, loading};
 
 /// Obeys, unless the request is from the past; for single partitions: unless their leader epoch is (KIP-570).
 pub async fn handle(broker: &Rc<Broker>, context: Context, request: &StopReplicaRequest) -> StopReplicaResponse {
@@ -37,5 +38,8 @@ fn stop(broker: &Rc<Broker>, topic: &str, state: &StopReplicaPartitionState, cau
         return Err(ErrorCode::FencedLeaderEpoch);
     }
     broker.fetchers.remove(replica.partition);
+    if topic == OFFSETS_TOPIC {
+        loading::resigned(broker, state.partition_index, replica.leader_epoch(), cause);
+    }
     broker.replicas.stop(replica.partition, state.delete_partition, cause)
 }

@@ -7,6 +7,7 @@ use wire::kafka::Api;
 
 use super::{Context, admit};
 use crate::broker::Broker;
+use crate::group::timers;
 
 /// Obeys, unless the request is from the past.
 pub async fn handle(broker: &Rc<Broker>, context: Context, request: &UpdateMetadataRequest) -> UpdateMetadataResponse {
@@ -18,6 +19,10 @@ pub async fn handle(broker: &Rc<Broker>, context: Context, request: &UpdateMetad
             let gone = broker.metadata.borrow_mut().update(request);
             // A topic of the same name may come with other settings.
             gone.iter().for_each(|partition| broker.forget_topic_settings(partition.topic.as_str()));
+            if !gone.is_empty() {
+                let gone = gone.into_iter().collect();
+                broker.host.spawn("group-forget", timers::forget_partitions(broker.clone(), gone, event));
+            }
             broker.metadata_cause.set(event);
             broker.metadata_changed.notify_waiters();
             UpdateMetadataResponse { error_code: 0 }

@@ -142,6 +142,11 @@ impl Replica {
         self.state.borrow().log.offset_for_timestamp(timestamp).map_err(|error| error.code())
     }
 
+    /// Log start offset.
+    pub fn log_start(&self) -> i64 {
+        self.state.borrow().log.start_offset()
+    }
+
     /// Log end offset.
     pub fn log_end(&self) -> i64 {
         self.state.borrow().log.end_offset()

@@ -4,6 +4,7 @@ extern crate odradek_broker as broker;
 
 mod chaos;
 mod flaws;
+mod groups;
 mod one_broker;
 mod real;
 mod shutdown;

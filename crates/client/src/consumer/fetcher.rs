@@ -10,7 +10,7 @@ use wire::kafka::messages::fetch_response::PartitionData;
 use wire::kafka::messages::offset_for_leader_epoch_request::{OffsetForLeaderPartition, OffsetForLeaderTopic};
 use wire::kafka::messages::offset_for_leader_epoch_response::EpochEndOffset;
 use wire::kafka::messages::{FetchRequest, FetchResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse};
-use wire::kafka::{BrokerId, ErrorCode, Request, Response};
+use wire::kafka::{BrokerId, ErrorCode, Request, Response, StrBytes};
 
 use super::Shared;
 use super::completed::{Aborted, Completed};
@@ -31,6 +31,7 @@ pub(super) struct Notice {
 /// The three kinds of request, by what is wanted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
+    Committed,
     Offset,
     EpochEnd,
     Records,
@@ -38,6 +39,7 @@ enum Kind {
 
 fn kind(want: Want) -> Kind {
     match want {
+        Want::Committed => Kind::Committed,
         Want::Offset(_) => Kind::Offset,
         Want::EpochEnd(_) => Kind::EpochEnd,
         Want::Records(_) => Kind::Records,
@@ -63,6 +65,10 @@ impl Shared {
     pub(super) fn follow_metadata(&self) {
         let version = self.network.with_metadata(|metadata| metadata.version());
         if self.seen_metadata.replace(version) != version {
+            if self.group.is_some() {
+                // A poll looks at the topics of the group.
+                self.arrival.notify_waiters();
+            }
             let topics = self.topics.borrow();
             for topic in topics.iter() {
                 let count = self.network.with_metadata(|metadata| metadata.partition_count(*topic)).unwrap_or(0);
@@ -81,6 +87,11 @@ impl Shared {
         let mut leaderless = false;
         let mut requests: BTreeMap<(i32, Kind), Vec<Question>> = BTreeMap::new();
         for state in self.partitions.borrow_mut().values_mut() {
+            if state.outruns_metadata() && state.not_before() <= now {
+                let (backoff, random) = (self.network.config().retry(), self.network.random());
+                state.retry(now, |failures| backoff.after(failures, random));
+                self.network.request_refresh(self.last_notice.get());
+            }
             leaderless |= state.leader().is_none();
             if state.not_before() > now {
                 wake_at = wake_at.min(state.not_before());
@@ -111,6 +122,7 @@ impl Shared {
             Kind::Offset => self.offset_request(&questions),
             Kind::EpochEnd => epoch_end_request(&questions),
             Kind::Records => self.fetch_request(&questions),
+            Kind::Committed => unreachable!("the coordinator is asked elsewhere"),
         };
         let mut partitions = self.partitions.borrow_mut();
         for question in &questions {
@@ -161,6 +173,9 @@ impl Shared {
             .with_isolation_level(self.config.isolation.code())
             .with_session_id(0)
             .with_session_epoch(-1)
+            .with_rack_id(
+                self.config.rack.map_or_else(StrBytes::default, |rack| StrBytes::from_static_str(rack.as_str())),
+            )
             .with_topics(topics)
             .into()
     }
@@ -193,11 +208,14 @@ impl Shared {
     }
 
     /// The question got no answer, or one that passes or ends it.
-    fn failed(&self, question: Question, error: ErrorCode, cause: EventId) {
+    pub(super) fn failed(&self, question: Question, error: ErrorCode, cause: EventId) {
         let mut partitions = self.partitions.borrow_mut();
         let Some(state) = partitions.get_mut(&question.partition) else { return };
         if !state.answered(question) {
             return;
+        }
+        if self.config.flaws.reset_on_transient_error && error == ErrorCode::NetworkException {
+            state.reset_without_reason();
         }
         match remedy(error) {
             Remedy::Stop => state.stop(ConsumerError::Broker(error)),
@@ -285,6 +303,10 @@ impl Shared {
         if error == ErrorCode::OffsetOutOfRange {
             return state.out_of_range(offset);
         }
+        state.end = Some(match self.config.isolation {
+            Isolation::ReadUncommitted => data.high_watermark,
+            Isolation::ReadCommitted => data.last_stable_offset,
+        });
         let bytes = data.records.unwrap_or_default();
         if bytes.is_empty() {
             return;

@@ -25,7 +25,7 @@ pub(crate) struct Moved {
     pub(crate) from: i64,
     /// The offset now.
     pub(crate) to: i64,
-    /// `initial`, `out-of-range`, `log-truncation` or `seek`.
+    /// `initial`, `committed`, `out-of-range`, `log-truncation` or `seek`.
     pub(crate) reason: &'static str,
 }
 
@@ -38,6 +38,8 @@ pub(crate) enum Want {
     EpochEnd(i32),
     /// Records from this offset.
     Records(i64),
+    /// The group's committed offset: a question to its coordinator.
+    Committed,
 }
 
 /// A question on its way to the leader, to tell whether its answer is still of use.
@@ -54,6 +56,8 @@ pub(crate) struct Question {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stage {
+    /// The position must come from the group's committed offset.
+    Committed,
     /// The position must come from the log's start or end.
     Reset { reason: &'static str },
     /// The leader changed: is what we have read still in the log?
@@ -70,6 +74,10 @@ pub(crate) struct PartitionState {
     pub(crate) partition: Partition,
     /// Whether the application does not want its records for now.
     pub(crate) paused: bool,
+    /// Whether the partition is about to be given up: nothing more of it is returned, so that what is committed is all that was.
+    pub(crate) revoking: bool,
+    /// How far the leader lets read, as last heard.
+    pub(crate) end: Option<i64>,
     /// Fetched and not polled yet.
     pub(crate) completed: Option<Completed>,
     policy: OffsetReset,
@@ -90,6 +98,8 @@ impl PartitionState {
         let mut state = PartitionState {
             partition,
             paused: false,
+            revoking: false,
+            end: None,
             completed: None,
             policy,
             stage: Stage::Fetch,
@@ -104,9 +114,21 @@ impl PartitionState {
         state
     }
 
+    /// A partition of a member of a group: it begins at the group's committed offset, and by policy only if there is none.
+    pub(crate) fn of_group(partition: Partition, policy: OffsetReset, assignment: u32) -> PartitionState {
+        let mut state = PartitionState::new(partition, policy, assignment);
+        state.enter(Stage::Committed);
+        state
+    }
+
     /// The next record's offset.
     pub(crate) fn position(&self) -> Option<Position> {
         self.position
+    }
+
+    /// The position to commit: none while it is to be found anew.
+    pub(crate) fn consumed(&self) -> Option<Position> {
+        self.position.filter(|_| !matches!(self.stage, Stage::Reset { .. } | Stage::Committed))
     }
 
     /// The leader to ask.
@@ -124,7 +146,15 @@ impl PartitionState {
 
     /// Whether fetched records may be delivered.
     pub(crate) fn delivers(&self) -> bool {
-        self.stage == Stage::Fetch && !self.paused
+        self.stage == Stage::Fetch && !self.paused && !self.revoking
+    }
+
+    /// Whether the position is of a leader epoch that our metadata do not know yet: the leader they name may lag behind it, and must not
+    /// be asked to validate it. Not for ever, since a topic created anew begins its epochs again.
+    pub(crate) fn outruns_metadata(&self) -> bool {
+        const REFRESHES: u32 = 8;
+        let epoch = self.position.and_then(|position| position.epoch);
+        self.stage == Stage::Validate && epoch > Some(self.leadership.epoch) && self.failures < REFRESHES
     }
 
     /// The metadata say who leads. A new epoch makes what was read before doubtful (KIP-320).
@@ -145,19 +175,53 @@ impl PartitionState {
 
     /// What to ask the leader now, if anything.
     pub(crate) fn question(&self, now: Time) -> Option<Question> {
-        if self.asking || self.not_before > now || self.leadership.leader.is_none() {
+        if self.asking || self.not_before > now || self.leadership.leader.is_none() || self.outruns_metadata() {
             return None;
         }
         let want = match (self.stage, self.position) {
             (Stage::Reset { .. }, _) => Want::Offset(self.policy),
             (Stage::Validate, Some(Position { epoch: Some(epoch), .. })) => Want::EpochEnd(epoch),
-            (Stage::Fetch, Some(position)) if !self.paused && self.completed.is_none() => {
+            (Stage::Fetch, Some(position)) if !self.paused && !self.revoking && self.completed.is_none() => {
                 Want::Records(position.offset)
             }
             _ => return None,
         };
+        Some(self.ask(want))
+    }
+
+    /// What to ask the group's coordinator now, if anything.
+    pub(crate) fn group_question(&self, now: Time) -> Option<Question> {
+        let asks = self.stage == Stage::Committed && !self.asking && self.not_before <= now;
+        asks.then(|| self.ask(Want::Committed))
+    }
+
+    fn ask(&self, want: Want) -> Question {
         let Self { partition, generation, .. } = *self;
-        Some(Question { partition, want, leader_epoch: self.leadership.epoch, generation })
+        Question { partition, want, leader_epoch: self.leadership.epoch, generation }
+    }
+
+    /// The coordinator said what is committed: an offset and the epoch of the record before it, or nothing.
+    pub(crate) fn committed(&mut self, committed: Option<(i64, i32)>) -> Option<Moved> {
+        if self.stage != Stage::Committed {
+            return None;
+        }
+        self.failures = 0;
+        let Some((offset, epoch)) = committed else {
+            self.reset("initial", ConsumerError::NoOffset);
+            return None;
+        };
+        let epoch = (epoch >= 0).then_some(epoch);
+        let moved = self.move_to(Position { offset, epoch }, "committed");
+        if epoch.is_some() {
+            // KIP-320: the log may have been cut since.
+            self.enter(Stage::Validate);
+        }
+        Some(moved)
+    }
+
+    /// The flaw `reset-on-transient-error`.
+    pub(crate) fn reset_without_reason(&mut self) {
+        self.reset("out-of-range", ConsumerError::NoOffset);
     }
 
     /// The question was sent.
@@ -388,6 +452,46 @@ mod tests {
         let mut state = reading(OffsetReset::None);
         state.out_of_range(10);
         assert_eq!(state.error(), Some(ConsumerError::OutOfRange(10)));
+    }
+
+    #[test]
+    fn a_groups_partition_begins_at_the_committed_offset_and_validates_its_epoch() {
+        let mut state = PartitionState::of_group(Partition::new("t", 0), OffsetReset::Latest, 0);
+        state.learn(LEADER_1);
+        assert_eq!(want(&state), None, "the leader is not asked");
+        assert_eq!(state.group_question(Time::ZERO).unwrap().want, Want::Committed);
+        assert_eq!(state.committed(Some((7, 1))), Some(Moved { from: -1, to: 7, reason: "committed" }));
+        assert_eq!(want(&state), Some(Want::EpochEnd(1)));
+        assert_eq!(state.validated(1, 9), None);
+        assert_eq!(want(&state), Some(Want::Records(7)));
+    }
+
+    #[test]
+    fn without_a_committed_offset_the_policy_decides() {
+        let mut state = PartitionState::of_group(Partition::new("t", 0), OffsetReset::Earliest, 0);
+        state.learn(LEADER_1);
+        assert_eq!(state.committed(None), None);
+        assert_eq!(want(&state), Some(Want::Offset(OffsetReset::Earliest)));
+        let mut state = PartitionState::of_group(Partition::new("t", 0), OffsetReset::None, 0);
+        state.committed(None);
+        assert_eq!(state.error(), Some(ConsumerError::NoOffset));
+    }
+
+    #[test]
+    fn a_committed_epoch_above_that_of_the_metadata_waits_for_newer_metadata() {
+        let mut state = PartitionState::of_group(Partition::new("t", 0), OffsetReset::Latest, 0);
+        state.learn(LEADER_1);
+        state.committed(Some((7, 3)));
+        assert_eq!((want(&state), state.outruns_metadata()), (None, true));
+        state.learn(Leadership { leader: Some(2), epoch: 3 });
+        assert_eq!(want(&state), Some(Want::EpochEnd(3)));
+    }
+
+    #[test]
+    fn a_partition_about_to_be_given_up_is_neither_fetched_nor_delivered() {
+        let mut state = reading(OffsetReset::Latest);
+        state.revoking = true;
+        assert_eq!((want(&state), state.delivers()), (None, false));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use host::{Address, Connection, Frame, FrameReceiver, FrameSender, Host, Task, Time};
@@ -30,6 +31,17 @@ pub(crate) type Done = Box<dyn FnOnce(Result<Reply, Failure>)>;
 /// The correlation id of ApiVersions; other requests count from 0.
 const HANDSHAKE: i32 = -1;
 
+/// What a request waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Patience {
+    /// No answer: acks=0.
+    NoAnswer,
+    /// An answer within `request.timeout.ms`.
+    Usual,
+    /// An answer within this time: the broker may keep a JoinGroup for long.
+    Within(Duration),
+}
+
 /// See the module.
 pub(super) struct Link {
     host: Host,
@@ -40,6 +52,8 @@ pub(super) struct Link {
     state: RefCell<State>,
     to_send: Notify,
     deadlines: Notify,
+    /// Tells that a deadline was added that is earlier than all others.
+    sooner: Notify,
 }
 
 struct State {
@@ -109,6 +123,7 @@ impl Link {
             state: RefCell::new(state),
             to_send: Notify::new(),
             deadlines: Notify::new(),
+            sooner: Notify::new(),
         })
     }
 
@@ -138,12 +153,12 @@ impl Link {
 
     /// Sends a request; `done` is called exactly once, unless the link is closed. Without an expected answer it is called when
     /// the kernel has the frame, with no response.
-    pub(super) fn send(&self, cause: EventId, request: &Request, expects_answer: bool, done: Done) -> Sent {
+    pub(super) fn send(&self, cause: EventId, request: &Request, patience: Patience, done: Done) -> Sent {
         let sent: Sent = Rc::default();
         let version = self.version(request.api());
         let reason = match (self.phase(), version) {
             (Phase::Ready, Some(version)) => {
-                self.enqueue(cause, request, version, expects_answer, sent.clone(), done);
+                self.enqueue(cause, request, version, patience, sent.clone(), done);
                 return sent;
             }
             (Phase::Ready, None) => FailureReason::UnsupportedVersion,
@@ -157,16 +172,24 @@ impl Link {
         versions::highest_common(api, &self.state.borrow().versions)
     }
 
-    fn enqueue(&self, cause: EventId, request: &Request, version: i16, answered: bool, sent: Sent, done: Done) {
+    fn enqueue(&self, cause: EventId, request: &Request, version: i16, patience: Patience, sent: Sent, done: Done) {
         let mut state = self.state.borrow_mut();
         let correlation = state.correlation;
         state.correlation = correlation.wrapping_add(1) & i32::MAX;
         let api = request.api();
         let header = RequestHeader::new(api, version, correlation, Some(self.client_id.clone()));
-        let frame = encode_request(&header, request).expect("a request we build fits the version it is built for");
-        let deadline = self.host.now() + self.config.request_timeout;
+        // Requests of groups are built for versions that brokers have had since Kafka 3.0.
+        let Ok(frame) = encode_request(&header, request) else {
+            drop(state);
+            return done(Err(Failure { reason: FailureReason::UnsupportedVersion, sent: None, cause }));
+        };
+        let timeout = if let Patience::Within(timeout) = patience { timeout } else { self.config.request_timeout };
+        let deadline = self.host.now() + timeout;
+        let answered = patience != Patience::NoAnswer;
         if state.in_flight.is_empty() {
             self.deadlines.notify_one();
+        } else if state.in_flight.iter().all(|request| request.deadline > deadline) {
+            self.sooner.notify_one();
         }
         state.unsent.push_back(Unsent { frame, cause, correlation, sent: sent.clone() });
         state.in_flight.push_back(InFlight { correlation, api, version, answered, deadline, cause, sent, done });
@@ -314,7 +337,9 @@ impl Link {
             match earliest {
                 None => self.deadlines.notified().await,
                 Some(at) if at <= self.host.now() => return self.report_timeouts(),
-                Some(at) => self.host.sleep_until(at).await,
+                Some(at) => {
+                    race(self.sooner.notified(), self.host.sleep_until(at)).await;
+                }
             }
         }
     }

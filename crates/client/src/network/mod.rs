@@ -15,7 +15,7 @@ use wire::kafka::messages::MetadataRequest;
 use wire::kafka::messages::metadata_request::MetadataRequestTopic;
 use wire::kafka::{Request, Response, StrBytes, TopicName};
 
-pub(crate) use self::link::{Done, Sent};
+pub(crate) use self::link::{Done, Patience, Sent};
 use self::link::{Link, Phase};
 use crate::config::ClientConfig;
 use crate::metadata::{Leadership, Metadata};
@@ -202,8 +202,21 @@ impl Network {
 
     /// Sends to a node; `done` is called once with what comes of it, unless the client is closed.
     pub(crate) fn send(&self, node: i32, cause: EventId, request: &Request, expects_answer: bool, done: Done) -> Sent {
+        let patience = if expects_answer { Patience::Usual } else { Patience::NoAnswer };
+        self.send_patiently(node, cause, request, patience, done)
+    }
+
+    /// Like [`Network::send`], for requests that may take longer than others.
+    pub(crate) fn send_patiently(
+        &self,
+        node: i32,
+        cause: EventId,
+        request: &Request,
+        patience: Patience,
+        done: Done,
+    ) -> Sent {
         match self.link(node) {
-            Some(link) => link.send(cause, request, expects_answer, done),
+            Some(link) => link.send(cause, request, patience, done),
             None => {
                 done(Err(Failure { reason: FailureReason::NotConnected, sent: None, cause }));
                 Sent::default()
@@ -346,9 +359,10 @@ impl Network {
 
     fn metadata_request(&self) -> Request {
         let topic = |name: &Name| MetadataRequestTopic::default().with_name(Some(topic_name(*name)));
+        let all = self.with_metadata(|metadata| metadata.wants_all_topics());
         let topics = self.with_metadata(|metadata| metadata.interest().iter().map(topic).collect());
         MetadataRequest::default()
-            .with_topics(Some(topics))
+            .with_topics(if all { None } else { Some(topics) })
             .with_allow_auto_topic_creation(self.0.config.allow_auto_create_topics)
             .into()
     }

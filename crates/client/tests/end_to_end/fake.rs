@@ -28,7 +28,7 @@ use wire::kafka::{
 
 pub const ROOT: EventId = EventId::ROOT;
 pub const SECOND: Duration = Duration::from_secs(1);
-const PORT: u16 = 9092;
+pub const PORT: u16 = 9092;
 
 /// What a broker does with the next request of an API instead of answering it well.
 #[derive(Clone, Copy)]
@@ -89,6 +89,7 @@ pub struct State {
     pub logs: BTreeMap<Partition, Log>,
     pub scripts: BTreeMap<Api, VecDeque<Script>>,
     pub controller: i32,
+    pub group: crate::coordinator::Group,
     brokers: i32,
     producer_ids: i64,
 }
@@ -193,8 +194,20 @@ impl Fake {
             Request::ListOffsets(request) => self.list_offsets(id, &request, refused),
             Request::OffsetForLeaderEpoch(request) => self.epoch_ends(&request),
             Request::CreateTopics(request) => self.create(id, &request),
+            Request::FindCoordinator(request) => self.find_coordinator(&request, refused),
+            Request::JoinGroup(request) => self.join(host, request, refused.or(self.moved(id))).await,
+            Request::SyncGroup(request) => self.sync(host, request, refused.or(self.moved(id))).await,
+            Request::Heartbeat(request) => self.heartbeat(&request, refused.or(self.moved(id))),
+            Request::LeaveGroup(request) => self.leave(host, &request),
+            Request::OffsetCommit(request) => self.commit(&request, refused.or(self.moved(id))),
+            Request::OffsetFetch(request) => self.offsets(&request, refused.or(self.moved(id))),
             other => panic!("{} is not faked", other.api().name()),
         }
+    }
+
+    /// The error of a broker that does not coordinate.
+    fn moved(&self, id: i32) -> Option<ErrorCode> {
+        (self.with_group(|group| group.broker.max(1)) != id).then_some(ErrorCode::NotCoordinator)
     }
 
     fn metadata(&self, request: &MetadataRequest) -> Response {
@@ -205,8 +218,12 @@ impl Fake {
                 .with_host(StrBytes::from_string(format!("broker-{id}")))
                 .with_port(i32::from(PORT))
         };
-        let topics = request.topics.iter().flatten().map(|asked| {
-            let name = asked.name.clone().unwrap();
+        let all = || state.logs.keys().map(|partition| partition.topic).collect::<std::collections::BTreeSet<_>>();
+        let names = match &request.topics {
+            Some(topics) => topics.iter().map(|asked| asked.name.clone().unwrap()).collect::<Vec<_>>(),
+            None => all().into_iter().map(|name| TopicName(StrBytes::from_static_str(name.as_str()))).collect(),
+        };
+        let topics = names.into_iter().map(|name| {
             let logs = state.logs.iter().filter(|(partition, _)| partition.topic.as_str() == name.as_str());
             let partitions: Vec<_> = logs
                 .map(|(partition, log)| {

@@ -3,5 +3,7 @@
 extern crate odradek_client as client;
 
 mod consuming;
+mod coordinator;
 mod fake;
+mod grouping;
 mod producing;

@@ -6,6 +6,7 @@
 mod apis;
 mod body;
 mod codec;
+pub mod consumer_protocol;
 mod error;
 mod frame;
 mod guard;
