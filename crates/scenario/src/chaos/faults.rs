@@ -185,7 +185,8 @@ impl<'a> Drawing<'a> {
     }
 
     fn kind(&mut self, plan: &Plan, kind: &str) -> Option<FaultKind> {
-        let lasts = Some(self.lasts());
+        let time = self.lasts();
+        let lasts = Some(time);
         Some(match kind {
             "crash" => FaultKind::Crash { node: self.machine(plan), down: lasts },
             "shutdown" => FaultKind::Shutdown { node: self.broker(plan), down: lasts },
@@ -225,7 +226,7 @@ impl<'a> Drawing<'a> {
             "disk-error" => FaultKind::DiskError { node: self.machine(plan), lasts },
             "clock" => self.clock(plan, lasts),
             "rebalance" | "add-member" | "remove-member" | "slow-consumer" | "kill-client" => {
-                return self.rebalance(plan, kind, lasts.unwrap_or_default());
+                return self.rebalance(plan, kind, time);
             }
             _ => return self.link(plan, kind, lasts),
         })
