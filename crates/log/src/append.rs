@@ -1,4 +1,4 @@
-//! Appending: one pass over the headers, one CRC, one write; never a look at single records.
+//! Appending: one pass over the headers, one CRC, one write; and a look at single records only where compaction needs their keys.
 
 use bytes::Bytes;
 use wire::batch::{self, BatchHeader};
@@ -27,6 +27,16 @@ pub enum Appended {
         /// Sequence number of its first record.
         sequence: i32,
     },
+}
+
+/// Whether a record has no key. The only look at single records: compaction knows them by their keys.
+fn has_keyless(bytes: &Bytes) -> Result<bool, AppendError> {
+    for record in batch::record_iterator(bytes)? {
+        if record?.key.is_none() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 impl Appended {
@@ -58,8 +68,11 @@ impl Log {
         if header.is_control() {
             return Err(AppendError::Invalid("clients may not send control records"));
         }
-        if header.last_offset_delta != header.record_count - 1 {
-            return Err(AppendError::Invalid("as many offsets as records"));
+        if header.record_count == 0 || header.last_offset_delta != header.record_count - 1 {
+            return Err(AppendError::Invalid("as many offsets as records, and at least one"));
+        }
+        if self.config.compact && has_keyless(&bytes)? {
+            return Err(AppendError::Invalid("a compacted topic takes no record without a key"));
         }
         if header.has_producer_id() && (header.base_sequence < 0 || header.producer_epoch < 0) {
             return Err(AppendError::Invalid("an idempotent producer sends epoch and sequence"));
@@ -192,7 +205,7 @@ impl Log {
         while !rest.is_empty() {
             let header = batch::verify_crc(rest)?;
             let batch = AppendedBatch::from_header(&header).map_err(AppendError::Invalid)?;
-            check_continues(end, epoch, &batch)?;
+            check_continues(end, epoch, &batch, self.config.compact)?;
             (end, epoch) = (batch.next_offset(), batch.leader_epoch);
             rest = &rest[header.total_length()..];
             batches.push(batch);

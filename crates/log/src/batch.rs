@@ -35,11 +35,11 @@ impl AppendedBatch {
     /// The batch of this header, where it says it is.
     ///
     /// # Errors
-    /// If its offsets cannot be: negative, none at all, or fewer than its records.
+    /// If its offsets cannot be: negative, none at all, or fewer than its records. A batch without records is the cleaner's.
     pub fn from_header(header: &BatchHeader) -> Result<AppendedBatch, &'static str> {
         let records = u32::try_from(header.record_count).map_err(|_| "negative record count")?;
-        if records == 0 {
-            return Err("no records");
+        if header.last_offset_delta < 0 {
+            return Err("no offsets");
         }
         if i64::from(header.last_offset_delta) + 1 < i64::from(records) {
             return Err("more records than offsets");

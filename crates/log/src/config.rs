@@ -40,6 +40,16 @@ pub struct LogConfig {
     pub producer_id_expiration_ms: i64,
     /// Whose clock stamps records (`message.timestamp.type`).
     pub timestamp_type: TimestampType,
+    /// Whether the cleaner works on it (`cleanup.policy` has `compact`): then offsets may have gaps, but inside a segment only.
+    pub compact: bool,
+    /// How dirty the log must be before it is cleaned (`min.cleanable.dirty.ratio`), in thousandths.
+    pub min_cleanable_dirty_permille: u64,
+    /// Records younger than this many ms are left alone (`min.compaction.lag.ms`).
+    pub min_compaction_lag_ms: i64,
+    /// A log with a dirty record older than this many ms is cleaned however dirty it is (`max.compaction.lag.ms`).
+    pub max_compaction_lag_ms: i64,
+    /// A tombstone stays this many ms after it was first cleaned (`delete.retention.ms`).
+    pub delete_retention_ms: i64,
     /// Flaws switched on.
     pub flaws: LogFlaws,
 }
@@ -55,6 +65,11 @@ impl Default for LogConfig {
             flush_ms: u64::MAX,
             producer_id_expiration_ms: 24 * 3_600_000,
             timestamp_type: TimestampType::CreateTime,
+            compact: false,
+            min_cleanable_dirty_permille: 500,
+            min_compaction_lag_ms: 0,
+            max_compaction_lag_ms: i64::MAX,
+            delete_retention_ms: 24 * 3_600_000,
             flaws: LogFlaws::default(),
         }
     }

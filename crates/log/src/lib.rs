@@ -7,6 +7,8 @@
 mod append;
 mod batch;
 pub mod checkpoint;
+mod clean;
+mod cleaner;
 mod config;
 mod epochs;
 mod error;
@@ -25,6 +27,8 @@ mod walk;
 
 pub use append::Appended;
 pub use batch::AppendedBatch;
+pub use clean::{Clean, CleanError, Cleaned, Rewritten};
+pub use cleaner::{Cleanable, OffsetMap};
 pub use config::{LogConfig, LogFlaws, TimestampType};
 pub use epochs::{EpochCache, EpochEnd, EpochStart};
 pub use error::{AppendError, Discontinuity, LogError, ProducerError, ReadError};

@@ -27,6 +27,10 @@ pub struct Log {
     pub(crate) last_flush_ms: i64,
     /// How often the log was cut. A flush begun before a cut proves nothing about what was appended after it.
     pub(crate) cuts: u64,
+    /// All below was in the last cleaning.
+    pub(crate) first_dirty: i64,
+    /// Base offset of the segment that cleaned records are being written for.
+    pub(crate) cleaning: Option<i64>,
     /// How often files were created or deleted, and how many of these are fsynced.
     pub(crate) directory_changes: u64,
     pub(crate) directory_changes_synced: u64,

@@ -8,6 +8,7 @@ use std::io;
 
 use host::{Disk, Open};
 
+use crate::clean;
 use crate::segment::{self, Segment};
 use crate::start::Listing;
 use crate::walk::Replay;
@@ -53,8 +54,10 @@ impl Log {
         now_ms: i64,
     ) -> Result<Log, LogError> {
         disk.create_dir_all(directory).map_err(LogError::at(directory))?;
+        let swapped = clean::recover(disk, directory)?;
         let Listing { segments: bases, start } = Listing::read(disk, directory)?;
         let mut replay = Replay::new(start.offset, read_snapshot(disk, directory, start.offset)?);
+        replay.compact = config.compact;
         replay.loses_epoch_zero = config.flaws.epoch_zero_lost_in_recovery;
         let mut loading =
             Loading { disk, directory, config: &config, segments: Vec::new(), replay, recovery: Recovery::default() };
@@ -67,7 +70,7 @@ impl Log {
         let recovery_point = if clean { end } else { recovery_point.clamp(0, end) };
         // What an earlier incarnation flushed of directory and snapshots is not known, unless it ended well.
         let sound = recovery.cut.is_none() && recovery.deleted_segments == 0 && start.doomed.is_empty();
-        let settled = clean && !segments.is_empty() && sound;
+        let settled = clean && !segments.is_empty() && sound && !swapped;
         if segments.is_empty() {
             segments.push(Segment::create(disk, directory, end, &config, producers.clone())?);
         }
@@ -86,6 +89,8 @@ impl Log {
             recovery_point,
             last_flush_ms: now_ms,
             cuts: 0,
+            first_dirty: 0,
+            cleaning: None,
             directory_changes: 1,
             directory_changes_synced: u64::from(settled),
             start,

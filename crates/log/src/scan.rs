@@ -58,8 +58,9 @@ pub struct ScannedLog {
     pub problems: Vec<Problem>,
 }
 
-/// Reads the files of one partition's directory: names without the directory, and contents.
-pub fn scan(files: &[(String, Vec<u8>)]) -> ScannedLog {
+/// Reads the files of one partition's directory: names without the directory, and contents. A `compacted` one may lack offsets,
+/// records and whole batches inside a segment; still each segment begins where the one before ends.
+pub fn scan(files: &[(String, Vec<u8>)], compacted: bool) -> ScannedLog {
     // Files below the log start wait for their deletion.
     let log_start = files.iter().filter_map(|(name, _)| numbered(name, "start")).max().unwrap_or(0);
     let mut segments: Vec<(i64, &str, &[u8])> = files
@@ -73,7 +74,7 @@ pub fn scan(files: &[(String, Vec<u8>)]) -> ScannedLog {
         if base != scanned.log_end {
             scanned.report(name, 0, format!("segment begins at {base}, the log so far ends at {}", scanned.log_end));
         }
-        scan_segment(&mut scanned, base, name, content);
+        scan_segment(&mut scanned, base, name, content, compacted);
     }
     scanned
 }
@@ -87,7 +88,7 @@ fn numbered(name: &str, wanted: &str) -> Option<i64> {
     digits.parse().ok()
 }
 
-fn scan_segment(scanned: &mut ScannedLog, base: i64, name: &str, content: &[u8]) {
+fn scan_segment(scanned: &mut ScannedLog, base: i64, name: &str, content: &[u8], compacted: bool) {
     let mut position = 0;
     while position < content.len() {
         let at = position as u64;
@@ -98,7 +99,7 @@ fn scan_segment(scanned: &mut ScannedLog, base: i64, name: &str, content: &[u8])
             scanned.report(name, at, format!("{what} in the last {} bytes", rest.len()));
             return;
         };
-        scanned.judge(name, at, &batch);
+        scanned.judge(name, at, &batch, compacted);
         scanned.log_end = scanned.log_end.max(batch.last_offset.saturating_add(1));
         scanned.batches.push(batch);
         position += length;
@@ -106,11 +107,12 @@ fn scan_segment(scanned: &mut ScannedLog, base: i64, name: &str, content: &[u8])
 }
 
 impl ScannedLog {
-    fn judge(&mut self, name: &str, at: u64, batch: &ScannedBatch) {
+    fn judge(&mut self, name: &str, at: u64, batch: &ScannedBatch, compacted: bool) {
         if !batch.crc_ok {
             self.report(name, at, format!("CRC of the batch at offset {} is wrong", batch.base_offset));
         }
-        if batch.base_offset != self.log_end {
+        let follows = batch.base_offset == self.log_end || (compacted && batch.base_offset > self.log_end);
+        if !follows {
             self.report(name, at, format!("offset {} where {} should follow", batch.base_offset, self.log_end));
         }
         let latest = self.batches.last().map_or(0, |last| last.leader_epoch);
@@ -118,7 +120,8 @@ impl ScannedLog {
             self.report(name, at, format!("leader epoch {} after {latest}", batch.leader_epoch));
         }
         let offsets = batch.last_offset.saturating_sub(batch.base_offset).saturating_add(1);
-        if batch.records <= 0 || i64::from(batch.records) > offsets {
+        let least = i32::from(!compacted);
+        if batch.records < least || i64::from(batch.records) > offsets {
             self.report(name, at, format!("{} records at {offsets} offsets", batch.records));
         }
     }
@@ -210,7 +213,7 @@ mod tests {
     }
 
     fn problems(files: &[(String, Vec<u8>)]) -> Vec<String> {
-        scan(files).problems.into_iter().map(|problem| problem.what).collect()
+        scan(files, false).problems.into_iter().map(|problem| problem.what).collect()
     }
 
     #[test]
@@ -223,7 +226,7 @@ mod tests {
             ("leader-epoch-checkpoint".to_owned(), b"0\n0\n".to_vec()),
             file(10, &[batch(10, 2), batch(12, 3)]),
         ];
-        let scanned = scan(&files);
+        let scanned = scan(&files, false);
         assert_eq!(scanned.problems, []);
         assert_eq!((scanned.log_start, scanned.log_end), (10, 16));
         let facts: Vec<_> = scanned.batches.iter().map(|b| (b.segment, b.base_offset, b.last_offset)).collect();
@@ -258,10 +261,18 @@ mod tests {
         assert_eq!(problems(&gap), ["segment begins at 8, the log so far ends at 2", "offset 8 where 2 should follow"]);
     }
 
+    #[test]
+    fn a_compacted_log_may_lack_offsets_inside_a_segment_but_no_segment() {
+        let compacted = |files: &[(String, Vec<u8>)]| scan(files, true).problems.len();
+        assert_eq!(compacted(&[file(0, &[batch(2, 0), batch(8, 0)]), file(10, &[batch(12, 0)])]), 0);
+        assert_eq!(compacted(&[file(0, &[batch(2, 0)]), file(10, &[batch(12, 0)])]), 1);
+        assert_eq!(compacted(&[file(0, &[batch(2, 0), batch(2, 0)])]), 1);
+    }
+
     proptest! {
         #[test]
         fn any_bytes_can_be_scanned(content in prop::collection::vec(any::<u8>(), 0..200)) {
-            let scanned = scan(&[(format!("{:020}.log", 0), content.clone())]);
+            let scanned = scan(&[(format!("{:020}.log", 0), content.clone())], false);
             prop_assert_eq!(scanned.problems.is_empty(), content.is_empty());
         }
 
@@ -269,9 +280,9 @@ mod tests {
         fn no_changed_byte_goes_unnoticed(at in 0usize..200, change in 1u8..) {
             let mut content = [batch(0, 1), batch(2, 1)].concat();
             let at = at % content.len();
-            let before = scan(&[file(0, &[content.clone()])]);
+            let before = scan(&[file(0, &[content.clone()])], false);
             content[at] ^= change;
-            let after = scan(&[file(0, &[content])]);
+            let after = scan(&[file(0, &[content])], false);
             prop_assert!(!after.problems.is_empty() || after.batches != before.batches);
         }
     }

@@ -41,7 +41,7 @@ pub(crate) struct Segment {
     pub created: u64,
     /// Producers before its first batch. Kept, so that a truncation replays one segment and not the log.
     pub producers_before: ProducerStates,
-    first_timestamp: Option<i64>,
+    pub(crate) first_timestamp: Option<i64>,
     index: OffsetIndex,
 }
 
@@ -112,7 +112,7 @@ impl Segment {
     }
 
     fn note(&mut self, batch: &AppendedBatch) {
-        assert_eq!(batch.base_offset, self.end, "batches leave no gap");
+        assert!(batch.base_offset >= self.end, "batches follow one another");
         let position = u32::try_from(self.size).expect("a segment is rolled before 4 GiB");
         self.index.note(batch.last_offset, position, batch.bytes);
         self.size += u64::from(batch.bytes);

@@ -36,6 +36,7 @@ impl Log {
         let path = segment::path(&self.directory, old.base, "log");
         let position = old.locate(offset).map_err(|error| LogError::at(&path)(into_io(error)))?;
         let position = position.map_or(old.size, |(position, _)| position);
+        self.abort_cleaning()?;
         for later in self.segments.drain(keep + 1..).rev() {
             segment::delete_files(&self.disk, &self.directory, later.base)?;
             self.directory_changes += 1;
@@ -45,6 +46,7 @@ impl Log {
         let mut kept = Segment::empty(old.file.clone(), old.base, &self.config, old.producers_before.clone());
         (kept.snapshot, kept.created) = (old.snapshot.clone(), old.created);
         let mut replay = Replay::new(kept.base, kept.producers_before.clone());
+        replay.compact = self.config.compact;
         if let Some(reason) = kept.load(position, false, &mut replay).map_err(LogError::at(&path))? {
             return Err(LogError::at(&path)(io::Error::other(reason)));
         }
@@ -69,6 +71,7 @@ impl Log {
     }
 
     fn empty_at(&mut self, offset: i64) -> Result<(), LogError> {
+        self.abort_cleaning()?;
         for segment in self.segments.iter().rev() {
             segment::delete_files(&self.disk, &self.directory, segment.base)?;
         }
@@ -84,6 +87,8 @@ impl Log {
 
     fn bounds_follow_cut(&mut self) {
         self.cuts += 1;
+        // What is appended here from now on was never cleaned (KAFKA-3330).
+        self.first_dirty = self.first_dirty.min(self.end_offset());
         self.recovery_point = self.recovery_point.min(self.end_offset());
         // Both bounds: a log that starts anew above its old end has its high watermark there (KAFKA-9491).
         self.set_high_watermark(self.high_watermark);

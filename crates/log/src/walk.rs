@@ -81,6 +81,8 @@ pub(crate) struct Replay {
     pub epochs: EpochCache,
     /// Producers as of the last batch.
     pub producers: ProducerStates,
+    /// Whether offsets may be missing inside a segment.
+    pub compact: bool,
     /// The flaw `epoch_zero_lost_in_recovery`.
     pub loses_epoch_zero: bool,
 }
@@ -89,7 +91,14 @@ impl Replay {
     /// Nothing replayed: the log starts at `start_offset`, and what was before it left these producers.
     pub fn new(start_offset: i64, producers: ProducerStates) -> Replay {
         let epochs = EpochCache::default();
-        Replay { next_offset: start_offset, latest_epoch: 0, epochs, producers, loses_epoch_zero: false }
+        Replay {
+            next_offset: start_offset,
+            latest_epoch: 0,
+            epochs,
+            producers,
+            compact: false,
+            loses_epoch_zero: false,
+        }
     }
 
     /// Takes in a batch.
@@ -97,7 +106,7 @@ impl Replay {
     /// # Errors
     /// If it cannot follow the one before; the state is unchanged then.
     pub fn apply(&mut self, batch: &AppendedBatch) -> Result<(), Discontinuity> {
-        check_continues(self.next_offset, self.latest_epoch, batch)?;
+        check_continues(self.next_offset, self.latest_epoch, batch, self.compact)?;
         self.next_offset = batch.next_offset();
         self.latest_epoch = batch.leader_epoch;
         if batch.leader_epoch > 0 || !self.loses_epoch_zero {
@@ -109,9 +118,14 @@ impl Replay {
 }
 
 /// Whether a batch may follow a log that ends at `end_offset` with a batch of `latest_epoch` (0 if it has none, which
-/// refuses batches that no leader stamped).
-pub(crate) fn check_continues(end_offset: i64, latest_epoch: i32, batch: &AppendedBatch) -> Result<(), Discontinuity> {
-    if batch.base_offset != end_offset {
+/// refuses batches that no leader stamped). In a compacted log offsets may be missing between them.
+pub(crate) fn check_continues(
+    end_offset: i64,
+    latest_epoch: i32,
+    batch: &AppendedBatch,
+    compact: bool,
+) -> Result<(), Discontinuity> {
+    if batch.base_offset < end_offset || (batch.base_offset > end_offset && !compact) {
         return Err(Discontinuity::Offset { expected: end_offset, found: batch.base_offset });
     }
     if batch.leader_epoch < latest_epoch {

@@ -12,6 +12,8 @@ pub fn scan_disks(world: &World, plan: &Plan) -> Vec<ScannedReplica> {
         let node = broker_name(id as i32);
         let disk = world.disk(node.as_str());
         for topic in &plan.topics {
+            let policy = topic.effective_config(&plan.cluster).text("cleanup.policy");
+            let compacted = policy.is_some_and(|policy| policy.contains("compact"));
             for index in 0..topic.partitions as i32 {
                 let directory = format!("data/{}-{index}", topic.name);
                 let Ok(entries) = disk.list(&directory) else { continue };
@@ -22,7 +24,7 @@ pub fn scan_disks(world: &World, plan: &Plan) -> Vec<ScannedReplica> {
                         Some((entry.name.clone(), disk.read(&format!("{directory}/{}", entry.name)).ok()?))
                     })
                     .collect();
-                let scanned = log::scan::scan(&files);
+                let scanned = log::scan::scan(&files, compacted);
                 let batches = scanned.batches.iter().map(|batch| ScannedBatch {
                     base_offset: batch.base_offset,
                     records: u32::try_from(batch.last_offset - batch.base_offset + 1).unwrap_or(0),

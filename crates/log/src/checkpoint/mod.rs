@@ -12,8 +12,8 @@ use thiserror::Error;
 
 pub use clean_shutdown::{CLEAN_SHUTDOWN, is_clean_shutdown, take_clean_shutdown, write_clean_shutdown};
 pub use offsets::{
-    Offsets, RECOVERY_POINT_CHECKPOINT, REPLICATION_OFFSET_CHECKPOINT, decode_offsets, encode_offsets, read_offsets,
-    write_offsets,
+    CLEANER_OFFSET_CHECKPOINT, Offsets, RECOVERY_POINT_CHECKPOINT, REPLICATION_OFFSET_CHECKPOINT, decode_offsets,
+    encode_offsets, read_offsets, write_offsets,
 };
 pub use properties::{
     META_PROPERTIES, Properties, decode_properties, encode_properties, read_properties, write_properties,

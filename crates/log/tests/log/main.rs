@@ -5,6 +5,7 @@ extern crate odradek_log as log;
 
 mod appending;
 mod checkpoints;
+mod cleaning;
 mod failing;
 mod flushing;
 mod malformed;

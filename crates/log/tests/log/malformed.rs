@@ -52,7 +52,8 @@ fn any_file_can_be_opened_and_is_a_sound_log_then() {
             assert_eq!(batches.last().map_or(0, |batch| batch.next_offset()), log.end_offset());
             let _ = log.offset_for_timestamp(NOW_MS);
             if !clean {
-                let scanned = log::scan::scan(&[(format!("{:020}.log", 0), file.read_at(0, 10_000).unwrap().to_vec())]);
+                let scanned =
+                    log::scan::scan(&[(format!("{:020}.log", 0), file.read_at(0, 10_000).unwrap().to_vec())], false);
                 assert_eq!(scanned.problems, []);
                 assert_eq!(scanned.log_end, log.end_offset());
                 append(&mut log, i32::MAX, batch(1));

@@ -252,7 +252,7 @@ impl Run {
         let deleted = self.model.batches.iter().filter(|batch| batch.last_offset < self.log.start_offset());
         deleted.chain(&batches).for_each(|batch| producers.apply(batch));
         assert_eq!(self.log.producers(), &producers);
-        let scanned = log::scan::scan(&self.machine.files());
+        let scanned = log::scan::scan(&self.machine.files(), false);
         assert_eq!(scanned.problems, []);
         assert_eq!((scanned.log_start, scanned.log_end), (self.log.start_offset(), self.log.end_offset()));
         let facts: Vec<_> =

@@ -62,6 +62,18 @@ impl BatchBuilder {
         self
     }
 
+    /// Says from when on (wall-clock ms) the cleaner may drop the batch's tombstones (KIP-534). Before the first record: their
+    /// timestamps are told relative to it.
+    ///
+    /// # Panics
+    /// If there are records already.
+    pub fn delete_horizon(&mut self, milliseconds: i64) -> &mut Self {
+        assert!(self.is_empty(), "the horizon takes the place of the first timestamp");
+        self.header.attributes |= flag::DELETE_HORIZON;
+        self.header.base_timestamp = milliseconds;
+        self
+    }
+
     /// Records so far.
     pub const fn record_count(&self) -> usize {
         self.header.record_count as usize
@@ -104,7 +116,10 @@ impl BatchBuilder {
     ) {
         assert!(offset_delta > self.header.last_offset_delta, "offsets in a batch must rise");
         if self.is_empty() {
-            (self.header.base_timestamp, self.header.max_timestamp) = (timestamp, timestamp);
+            self.header.max_timestamp = timestamp;
+            if !self.header.has_delete_horizon() {
+                self.header.base_timestamp = timestamp;
+            }
         }
         self.header.max_timestamp = self.header.max_timestamp.max(timestamp);
         self.header.last_offset_delta = offset_delta;

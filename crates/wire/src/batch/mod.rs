@@ -4,6 +4,7 @@
 //! CRC does not cover. Who must look inside uses [`records`]. [`BatchBuilder`] writes new ones.
 
 mod builder;
+mod compact;
 mod compression;
 mod header;
 mod marker;
@@ -12,6 +13,7 @@ mod records;
 mod split;
 
 pub use builder::BatchBuilder;
+pub use compact::compacted;
 pub use compression::{Compression, MAXIMUM_INFLATED};
 pub use header::{BatchHeader, HEADER_LENGTH, LOG_OVERHEAD, NO_SEQUENCE, increment_sequence, verify_crc};
 pub use marker::{EndTransactionMarker, MarkerKind};
