@@ -22,6 +22,7 @@ pub(crate) const UNSUPPORTED_FAULTS: &[&str] = &[
     "add-member",
     "remove-member",
     "slow-consumer",
+    "rebalance",
 ];
 
 /// Settings by scope; a name that ends in `*` stands for all that start so.

@@ -118,6 +118,7 @@ fn what_the_whole_grammar_has_is_read_and_only_what_is_not_built_is_refused() {
         "committing offsets is not supported yet",
         "consumer setting `isolation.level` is not supported yet",
         "processors (`[[processor]]`) are not supported yet",
+        "drawing `rebalance` is not supported yet",
     ];
     assert_eq!(messages, expected, "{error}");
 }

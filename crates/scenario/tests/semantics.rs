@@ -362,8 +362,9 @@ fn every_fault_kind_is_refused_or_built() {
             };
             text.push_str(&format!("{} = {value}\n", parameter.name));
         }
-        if form.parameters.iter().any(|parameter| matches!(parameter.takes, scenario::Takes::Consumer)) {
-            text = text.replace("[[consumer]]\n", "[[consumer]]\ngroup = \"mail\"\n");
+        let in_group = form.parameters.iter().any(|parameter| matches!(parameter.takes, scenario::Takes::Consumer));
+        if in_group {
+            text = text.replace("name   = \"mail-service\"\n", "name   = \"mail-service\"\ngroup  = \"mail\"\n");
         }
         match Scenario::parse("t.toml", &text) {
             Ok(scenario) => {
@@ -373,8 +374,11 @@ fn every_fault_kind_is_refused_or_built() {
             Err(error) => {
                 let messages: Vec<&str> =
                     error.diagnostics.iter().map(|diagnostic| diagnostic.message.as_str()).collect();
-                let refused = format!("fault kind `{}` is not supported yet", form.name);
-                assert!(messages.contains(&refused.as_str()), "{messages:?}");
+                let mut refused = vec![format!("fault kind `{}` is not supported yet", form.name)];
+                if in_group {
+                    refused.insert(0, "consumer groups are not supported yet".to_owned());
+                }
+                assert_eq!(messages, refused);
             }
         }
     }

@@ -379,7 +379,7 @@ impl ClusterState {
 
     fn apply_client(&mut self, event: &Event) {
         let kind = &event.kind;
-        let Some(partition) = client_partition(kind) else { return };
+        let Some(partition) = kind.partition().filter(|_| kind.of_client()) else { return };
         let client = self.clients.entry(event.node).or_default();
         let own = client.partitions.entry(partition).or_default();
         match kind {
@@ -437,20 +437,6 @@ fn replica_partition(kind: &EventKind) -> Option<Partition> {
         | EventKind::LogStartMoved { partition, .. }
         | EventKind::Flushed { partition, .. }
         | EventKind::HighWatermarkMoved { partition, .. } => Some(*partition),
-        _ => None,
-    }
-}
-
-/// The partition of an event that a producer or consumer emitted.
-fn client_partition(kind: &EventKind) -> Option<Partition> {
-    match kind {
-        EventKind::RecordSent { partition, .. }
-        | EventKind::RecordAcked { partition, .. }
-        | EventKind::RecordFailed { partition, .. }
-        | EventKind::RecordUnknown { partition, .. }
-        | EventKind::RecordPolled { partition, .. }
-        | EventKind::RecordProcessed { partition, .. }
-        | EventKind::PositionReset { partition, .. } => Some(*partition),
         _ => None,
     }
 }

@@ -4,53 +4,37 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use trace::Partition;
-use wire::codec::{Malformed, Reader};
+use wire::codec::Malformed;
+use wire::kafka::consumer_protocol::{decode_assignment, decode_subscription};
 
 use crate::util::is_legal_topic;
 
 /// The protocol type of consumers.
 pub const CONSUMER: &str = "consumer";
 
-/// The topics that a consumer subscribes to (ConsumerProtocolSubscription, all versions).
+/// The topics that a consumer subscribes to.
 ///
 /// # Errors
 /// If the bytes are malformed.
 pub fn subscribed_topics(subscription: &Bytes) -> Result<BTreeSet<String>, Malformed> {
-    let mut reader = Reader::new(subscription.clone());
-    reader.i16()?;
-    let mut topics = BTreeSet::new();
-    for _ in 0..reader.i32()? {
-        topics.insert(string(&mut reader)?);
-    }
-    Ok(topics)
+    let subscription = decode_subscription(subscription.clone())?;
+    Ok(subscription.topics.iter().map(ToString::to_string).collect())
 }
 
-/// The partitions that a consumer is assigned (ConsumerProtocolAssignment, all versions); none if it is empty.
+/// The partitions that a consumer is assigned; none if it is empty.
 ///
 /// # Errors
 /// If the bytes are malformed.
 pub fn assigned_partitions(assignment: &Bytes) -> Result<Vec<Partition>, Malformed> {
+    let assignment = decode_assignment(assignment.clone())?;
     let mut partitions = Vec::new();
-    if assignment.is_empty() {
-        return Ok(partitions);
-    }
-    let mut reader = Reader::new(assignment.clone());
-    reader.i16()?;
-    for _ in 0..reader.i32()? {
-        let topic = string(&mut reader)?;
-        if !is_legal_topic(&topic) {
+    for assigned in &assignment.assigned_partitions {
+        if !is_legal_topic(assigned.topic.as_str()) {
             return Err(Malformed("an illegal topic"));
         }
-        for _ in 0..reader.i32()? {
-            partitions.push(Partition::new(&topic, reader.i32()?));
-        }
+        partitions.extend(assigned.partitions.iter().map(|index| Partition::new(assigned.topic.as_str(), *index)));
     }
     Ok(partitions)
-}
-
-fn string(reader: &mut Reader) -> Result<String, Malformed> {
-    let text = reader.nullable_string()?.ok_or(Malformed("null where a string is required"))?;
-    Ok(text.to_string())
 }
 
 #[cfg(test)]

@@ -69,17 +69,12 @@ pub async fn write_offsets(
     for (partition, value) in commits {
         batch.append(wall, Some(&offset_key(group, *partition)), Some(&value.encode()), &[]);
     }
-    let (written, event) =
-        append(broker, index, batch.build(0, -1), required_acks(broker), cause).await.map_err(|error| match error {
-            ErrorCode::UnknownTopicOrPartition
-            | ErrorCode::NotEnoughReplicas
-            | ErrorCode::NotEnoughReplicasAfterAppend => ErrorCode::CoordinatorNotAvailable,
-            ErrorCode::NotLeaderOrFollower | ErrorCode::KafkaStorageError => ErrorCode::NotCoordinator,
-            ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge | ErrorCode::InvalidFetchSize => {
-                ErrorCode::InvalidCommitOffsetSize
-            }
-            other => other,
-        })?;
+    let written = append(broker, index, batch.build(0, -1), required_acks(broker), cause).await;
+    let (written, event) = written.map_err(|error| match error {
+        // The client may wonder for itself whether it was stored.
+        ErrorCode::RequestTimedOut => ErrorCode::RequestTimedOut,
+        other => group_error(other, ErrorCode::InvalidCommitOffsetSize),
+    })?;
     Ok((written.base_offset, event))
 }
 
@@ -99,7 +94,7 @@ pub(super) async fn store_group(
     let result = append(&broker, index, batch.build(0, -1), required_acks(&broker), cause).await;
     let (error, event) = match result {
         Ok((_, event)) => (ErrorCode::None, event),
-        Err(error) => (group_error(error), cause),
+        Err(error) => (group_error(error, ErrorCode::UnknownServerError), cause),
     };
     // Another load read what was written, or will not know it: its group is not the one that waits here.
     let is_same = broker.groups.shards.borrow().get(&index).is_some_and(|shard| shard.load == load);
@@ -108,16 +103,15 @@ pub(super) async fn store_group(
     }
 }
 
-fn group_error(error: ErrorCode) -> ErrorCode {
+/// What a client is told when the log refuses what its group wants to write: where to look for the coordinator, or `too_large`.
+fn group_error(error: ErrorCode, too_large: ErrorCode) -> ErrorCode {
     match error {
         ErrorCode::UnknownTopicOrPartition
         | ErrorCode::NotEnoughReplicas
         | ErrorCode::NotEnoughReplicasAfterAppend
         | ErrorCode::RequestTimedOut => ErrorCode::CoordinatorNotAvailable,
         ErrorCode::NotLeaderOrFollower | ErrorCode::KafkaStorageError => ErrorCode::NotCoordinator,
-        ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge | ErrorCode::InvalidFetchSize => {
-            ErrorCode::UnknownServerError
-        }
+        ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge | ErrorCode::InvalidFetchSize => too_large,
         other => other,
     }
 }
@@ -142,7 +136,8 @@ pub(super) async fn write_tombstones(
     if batch.is_empty() {
         return Ok(());
     }
-    append(broker, index, batch.build(0, -1), 0, cause).await.map(|_| ()).map_err(group_error)
+    let written = append(broker, index, batch.build(0, -1), 0, cause).await;
+    written.map(|_| ()).map_err(|error| group_error(error, ErrorCode::UnknownServerError))
 }
 
 fn offset_key(group: &str, partition: Partition) -> Bytes {

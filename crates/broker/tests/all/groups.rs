@@ -1,4 +1,5 @@
-//! Consumer groups, by raw requests: members come, go and are rebalanced, and offsets survive what happens to brokers.
+//! Consumer groups, by raw requests: members come, go and are rebalanced, and offsets survive what happens to brokers. One file
+//! however long, since all of it speaks through the same few requests.
 
 use std::time::Duration;
 

@@ -410,28 +410,9 @@ pub(crate) fn appended(kind: &EventKind) -> Option<Batch> {
     })
 }
 
-/// The partition that an event of the cluster is about; clients' events are folded elsewhere.
+/// The partition that an event of the cluster is about; clients' events are folded elsewhere, and a refused Produce may name one
+/// that does not exist.
 fn partition_of(kind: &EventKind) -> Option<Partition> {
-    match kind {
-        EventKind::PartitionCreated { partition, .. }
-        | EventKind::LeadershipDecided { partition, .. }
-        | EventKind::LogLoaded { partition, .. }
-        | EventKind::EpochsLoaded { partition, .. }
-        | EventKind::BecameLeader { partition, .. }
-        | EventKind::BecameFollower { partition, .. }
-        | EventKind::ReplicaStopped { partition, .. }
-        | EventKind::Appended { partition, .. }
-        | EventKind::Deduplicated { partition, .. }
-        | EventKind::Truncated { partition, .. }
-        | EventKind::LogStartMoved { partition, .. }
-        | EventKind::Flushed { partition, .. }
-        | EventKind::HighWatermarkMoved { partition, .. }
-        | EventKind::IsrProposed { partition, .. }
-        | EventKind::IsrChanged { partition, .. }
-        | EventKind::IsrRefused { partition, .. }
-        | EventKind::ProduceAcked { partition, .. }
-        | EventKind::Served { partition, .. }
-        | EventKind::OffsetListed { partition, .. } => Some(*partition),
-        _ => None,
-    }
+    let elsewhere = kind.of_client() || kind.of_coordinator() || matches!(kind, EventKind::ProduceRefused { .. });
+    if elsewhere { None } else { kind.partition() }
 }

@@ -4,7 +4,8 @@
 //! From: KAFKA-3968 (directories are fsynced too), KAFKA-10471 (the clean-shutdown marker), crash-consistency work such as
 //! ALICE (Pillai et al., OSDI 2014).
 //! Legal: an unsynced truncation may be undone by a power loss; disks that a fault replaced or let rot; a marker that was
-//! deleted but is back after a power loss; a marker that outlives a process which died before it loaded any log.
+//! deleted but is back after a power loss; a marker that outlives a process which died before it loaded any log, or which was
+//! killed after it had closed its logs.
 //! Not checked: that the producer state equals a replay (no event tells it); checkpoint files.
 
 use trace::EventKind;

@@ -225,7 +225,11 @@ impl<'a> Drawing<'a> {
             "full-disk" => FaultKind::FullDisk { node: self.machine(plan), lasts },
             "disk-error" => FaultKind::DiskError { node: self.machine(plan), lasts },
             "clock" => self.clock(plan, lasts),
-            "rebalance" | "add-member" | "remove-member" | "slow-consumer" | "kill-client" => {
+            "kill-client" => {
+                plan.clients().next()?;
+                FaultKind::KillClient { node: self.client(plan), down: lasts }
+            }
+            "rebalance" | "add-member" | "remove-member" | "slow-consumer" => {
                 return self.rebalance(plan, kind, time);
             }
             _ => return self.link(plan, kind, lasts),

@@ -48,7 +48,7 @@ const MOST_FAULTS: usize = 64;
 
 /// Whether this kind can be drawn.
 pub(crate) fn drawn(kind: &str) -> bool {
-    KINDS.iter().any(|(name, _)| *name == kind)
+    KINDS.iter().any(|(name, _)| *name == kind) && crate::support::fault(kind).is_none()
 }
 
 /// Adds the faults that the plan's seed draws, and what they need of the cluster.

@@ -230,7 +230,13 @@ impl Injector {
             }
             Healing::Clocks(nodes) => self.true_clocks(fault, &nodes),
             Healing::Consumers(nodes) => self.set_pace(&nodes),
-            Healing::Rolling(down) => down.take().into_iter().for_each(|node| self.start_node(node, ended)),
+            Healing::Rolling(down) => {
+                for node in down.take() {
+                    // It was asked to end, and may be about to.
+                    world.kill(node, ended);
+                    self.start_node(node, ended);
+                }
+            }
             Healing::Release => world.release(active.begun),
             Healing::Steps(cuts) => cuts.heal_all(world),
         }
