@@ -100,6 +100,10 @@ scenarios! {
     acks_compared: "acks-compared",
     power_loss_of_all_replicas: "power-loss-of-all-replicas",
     power_loss_with_flush: "power-loss-with-flush",
+    queue: "queue",
+    broadcast: "broadcast",
+    multicast: "multicast",
+    direct_call: "direct-call",
 }
 
 caught! {

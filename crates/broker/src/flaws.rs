@@ -93,10 +93,23 @@ pub enum Flaw {
     StaticJoinDuringCompleting,
     /// A rebalance waits forever for a member that sends heartbeats but never SyncGroup (KAFKA-12890).
     SyncNeverArrives,
+    /// The sticky assignors believe what a member that missed a generation says it owns (KIP-429; KAFKA-12983, KAFKA-12984,
+    /// KAFKA-13419, KAFKA-14639).
+    StickyDoubleOwnership,
+    /// While the commit before a revocation is on its way, poll goes on returning records of the partitions to be given up
+    /// (KAFKA-14196, KAFKA-14024).
+    FetchDuringRevocationCommit,
+    /// The offset that a member stored when a partition was revoked is committed when the partition comes back (librdkafka before
+    /// 1.9.0).
+    StoreOffsetAfterRevoke,
+    /// A lost connection makes a consumer reset its position by `auto.offset.reset` (librdkafka 1.8.0).
+    ResetOnTransientError,
+    /// A client ignores the lower leader epochs of a topic that was created anew (KAFKA-12257).
+    TopicRecreatedSameName,
 }
 
 impl Flaw {
-    /// All flaws that a scenario can switch on: those of groups follow when scenarios have groups.
+    /// All flaws that a scenario can switch on.
     pub const ALL: &[Flaw] = &[
         Flaw::HwTruncationLoss,
         Flaw::HwTruncationDivergence,
@@ -125,6 +138,17 @@ impl Flaw {
         Flaw::HaltOnAheadFollower,
         Flaw::NoDedupEpochBump,
         Flaw::MetadataBlipResetsSeq,
+        Flaw::LoadStaleCache,
+        Flaw::OffsetsExpireWhileLive,
+        Flaw::StaticDuplicateInstance,
+        Flaw::StaticRejoinNotPersisted,
+        Flaw::StaticJoinDuringCompleting,
+        Flaw::SyncNeverArrives,
+        Flaw::StickyDoubleOwnership,
+        Flaw::FetchDuringRevocationCommit,
+        Flaw::StoreOffsetAfterRevoke,
+        Flaw::ResetOnTransientError,
+        Flaw::TopicRecreatedSameName,
     ];
 
     /// Its name in scenarios.
@@ -163,6 +187,11 @@ impl Flaw {
             Flaw::StaticRejoinNotPersisted => "static-rejoin-not-persisted",
             Flaw::StaticJoinDuringCompleting => "static-join-during-completing",
             Flaw::SyncNeverArrives => "sync-never-arrives",
+            Flaw::StickyDoubleOwnership => "sticky-double-ownership",
+            Flaw::FetchDuringRevocationCommit => "fetch-during-revocation-commit",
+            Flaw::StoreOffsetAfterRevoke => "store-offset-after-revoke",
+            Flaw::ResetOnTransientError => "reset-on-transient-error",
+            Flaw::TopicRecreatedSameName => "topic-recreated-same-name",
         }
     }
 

@@ -21,7 +21,9 @@ const fn mark(name: &'static str, meaning: &'static str) -> Buggify {
 pub static BUGGIFY: &[Buggify] = &[
     mark("broker/applies-late", "A broker applies a LeaderAndIsr up to 500 ms late."),
     mark("broker/checkpoint-skipped", "A round of high watermark checkpoints is left out."),
+    mark("broker/commit-times-out", "An OffsetCommit does not wait for replication: it is answered REQUEST_TIMED_OUT, and stays appended."),
     mark("broker/controller-slow", "The controller looks at an event up to 1 s late."),
+    mark("broker/coordinator-loads-late", "A group coordinator begins to load a partition up to 2 s late."),
     mark("broker/fetch-one-batch", "A Fetch is answered with a single batch."),
     mark("broker/isr-stored-late", "An ISR change is written to ZooKeeper up to 1 s late."),
     mark("broker/produce-times-out", "A Produce with acks=all does not wait for replication: it is answered REQUEST_TIMED_OUT, and stays appended."),

@@ -20,6 +20,7 @@ mod model;
 mod names;
 mod oracles;
 mod overrides;
+mod pattern;
 mod plan;
 mod quantity;
 mod random;
@@ -47,8 +48,8 @@ pub use flaws::{FLAWS, Flaw, flaw};
 pub use functions::{Argument, FUNCTIONS, Function, Unit};
 pub use kinds::{APIS, FAULTS, FaultForm, Parameter, Takes, fault_form};
 pub use model::{
-    BrokerOverride, Chaos, Cluster, Commit, Consumer, Core, Disk, Eventually, Expect, Network, Note, Payload, Phases,
-    Processor, Producer, Reseed, SCHEMA, Topic, Variant,
+    BrokerOverride, Chaos, Cluster, Commit, Consumer, Core, Disk, Eventually, Expect, Network, Note, OFFSETS_TOPIC,
+    Payload, Phases, Processor, Producer, Reseed, SCHEMA, Topic, Variant,
 };
 pub use oracles::{ALLOWANCES, Allowance, MARKS, Mark, ORACLES, Oracle, oracle};
 pub use plan::{Plan, SEED_LIMIT};

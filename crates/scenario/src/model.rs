@@ -35,6 +35,9 @@ pub struct BrokerOverride {
     pub config: Config,
 }
 
+/// The brokers' own topic, in which groups and their offsets are. A scenario may declare it, above all to say where its replicas are.
+pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
+
 /// A topic, created before the clients start.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Topic {
@@ -57,8 +60,10 @@ pub struct Producer {
     pub name: String,
     /// How many nodes.
     pub count: u32,
-    /// Where it writes.
+    /// Where it writes. One that calls a service directly has that service's name here.
     pub topic: String,
+    /// The consumer that it calls itself, with no broker in between, for comparison.
+    pub direct: Option<String>,
     /// How often each node sends a record, with constant spacing.
     pub rate: Rate,
     /// How many different keys.
@@ -92,8 +97,10 @@ pub struct Consumer {
     pub count: u32,
     /// Its group; without one, each node reads every partition by itself.
     pub group: Option<String>,
-    /// What it reads.
+    /// What it reads: with a pattern, the scenario's topics that match.
     pub topics: Vec<String>,
+    /// What the names of its topics look like; `.*` in it stands for any text.
+    pub pattern: Option<String>,
     /// How long it works on a record.
     pub process: Duration,
     /// When it commits.
@@ -314,6 +321,11 @@ impl Cluster {
 }
 
 impl Topic {
+    /// Whether it belongs to the brokers.
+    pub fn is_internal(&self) -> bool {
+        self.name == OFFSETS_TOPIC
+    }
+
     /// The topic's settings, with those that the cluster gives in their place.
     pub fn effective_config(&self, cluster: &Cluster) -> Config {
         self.config.over_broker(&cluster.config)

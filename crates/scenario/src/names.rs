@@ -21,6 +21,8 @@ pub(crate) struct Names {
     /// Consumers without a group.
     pub(crate) readers: BTreeSet<String>,
     pub(crate) faults: BTreeSet<String>,
+    /// Consumers that producers call directly, and where the file says so.
+    pub(crate) called: BTreeMap<String, Span>,
 }
 
 impl Names {

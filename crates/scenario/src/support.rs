@@ -5,25 +5,12 @@
 use crate::settings::{Scope, Setting};
 
 /// Parts of the grammar.
-pub(crate) const UNSUPPORTED_FEATURES: &[(&str, &str)] = &[
-    ("processor", "processors (`[[processor]]`) are"),
-    ("group", "consumer groups are"),
-    ("commit", "committing offsets is"),
-    ("controllers", "KRaft (`controllers`) is"),
-];
+pub(crate) const UNSUPPORTED_FEATURES: &[(&str, &str)] =
+    &[("processor", "processors (`[[processor]]`) are"), ("controllers", "KRaft (`controllers`) is")];
 
 /// Fault kinds.
-pub(crate) const UNSUPPORTED_FAULTS: &[&str] = &[
-    "reassign",
-    "elect-preferred",
-    "add-partitions",
-    "delete-topic",
-    "set-config",
-    "add-member",
-    "remove-member",
-    "slow-consumer",
-    "rebalance",
-];
+pub(crate) const UNSUPPORTED_FAULTS: &[&str] =
+    &["reassign", "elect-preferred", "add-partitions", "delete-topic", "set-config"];
 
 /// Settings by scope; a name that ends in `*` stands for all that start so.
 pub(crate) const UNSUPPORTED_SETTINGS: &[(Scope, &str)] = &[
@@ -58,7 +45,6 @@ pub(crate) const UNSUPPORTED_SETTINGS: &[(Scope, &str)] = &[
     (Scope::Topic, "message.timestamp.type"),
     (Scope::Topic, "compression.type"),
     (Scope::Producer, "compression.type"),
-    (Scope::Consumer, "default.api.timeout.ms"),
     // Groups
     (Scope::Consumer, "group.protocol"),
 ];

@@ -137,7 +137,10 @@ impl Writer {
             self.header("[[producer]]");
             self.key("name", text(&producer.name));
             self.key("count", producer.count);
-            self.key("topic", text(&producer.topic));
+            match &producer.direct {
+                Some(consumer) => self.key("direct", text(consumer)),
+                None => self.key("topic", text(&producer.topic)),
+            }
             self.key("rate", quoted(producer.rate));
             self.key("keys", producer.keys);
             self.key("key", text(&producer.key));
@@ -159,7 +162,11 @@ impl Writer {
             if let Some(group) = &consumer.group {
                 self.key("group", text(group));
             }
-            self.key("topics", texts(&consumer.topics));
+            match &consumer.pattern {
+                Some(pattern) => self.key("pattern", text(pattern)),
+                None if consumer.topics.is_empty() => {}
+                None => self.key("topics", texts(&consumer.topics)),
+            }
             self.key("process", quoted(consumer.process));
             let commit = Commit::NAMES.iter().find(|(_, commit)| *commit == consumer.commit);
             self.key("commit", quoted(commit.expect("every mode has a name").0));

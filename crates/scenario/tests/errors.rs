@@ -388,11 +388,6 @@ fn what_is_not_built_is_refused_by_name() {
     );
     check(
         "topics = [\"orders\"]",
-        "topics = [\"orders\"]\ngroup = \"mail\"",
-        "26:1: consumer groups are not supported yet",
-    );
-    check(
-        "topics = [\"orders\"]",
         "topics = [\"orders\"]\nconfig = { isolation.level = \"read_committed\" }",
         "26:12: consumer setting `isolation.level` is not supported yet",
     );
@@ -413,6 +408,43 @@ fn what_is_not_built_is_refused_by_name() {
         .replace("for = \"20s\"\n", "");
     let found: Vec<String> = errors(&text).diagnostics.iter().map(brief).collect();
     assert_eq!(found, ["35:8: fault kind `elect-preferred` is not supported yet"]);
+}
+
+#[test]
+fn what_a_group_cannot_mean_is_refused() {
+    let topics = "topics = [\"orders\"]";
+    let member = |rest: &str| format!("{topics}\ngroup = \"mail\"\n{rest}");
+    check(
+        topics,
+        "group = \"mail\"\npattern = \"order\"",
+        "26:11: no topic matches `order` [in a pattern `.*` stands for any text, all else for itself]",
+    );
+    check(
+        topics,
+        "pattern = \"order.*\"",
+        "25:11: only a consumer with a `group` subscribes by pattern [list its `topics`]",
+    );
+    check(topics, &member("pattern = \"order.*\""), "25:1: `pattern` and `topics` exclude each other");
+    check(
+        topics,
+        &member("config = { enable.auto.commit = true }"),
+        "27:33: `commit` says whether enable.auto.commit is on [write commit = \"auto\" for true; any other `commit` is false]",
+    );
+    check(
+        topics,
+        &member("config = { session.timeout.ms = \"3s\" }"),
+        "27:33: heartbeat.interval.ms (3s) is not below session.timeout.ms (3s) [a third of it is usual]",
+    );
+    check(
+        topics,
+        &format!("{topics}\ncommit = \"auto\""),
+        "26:10: only a consumer with a `group` commits offsets [leave `commit` out]",
+    );
+    check(
+        topics,
+        &format!("{topics}\nconfig = {{ group.instance.id = \"m\" }}"),
+        "26:32: only a consumer with a `group` is a static member",
+    );
 }
 
 #[test]

@@ -77,6 +77,10 @@ impl Expectations {
                     std::cmp::Ordering::Equal => None,
                 })
             }
+            EventKind::GroupStateChanged { group, generation, .. } => {
+                let known = before.groups.get(group).map_or(0, |group| group.generation);
+                (*generation > known && *generation > 1).then_some("rebalanced")
+            }
             EventKind::Truncated { to, from, .. } if to < from => Some("log-truncated"),
             EventKind::ControllerElected { .. } => {
                 let changed = self.controller.replace(event.node).is_some_and(|old| old != event.node);

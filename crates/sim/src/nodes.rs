@@ -72,15 +72,17 @@ pub fn add(world: &World, plan: &Rc<Plan>, ledger: &SharedLedger, stops: &Rc<Sto
         for index in 0..plan.producers[place].count {
             let name = format!("{}-{index}", plan.producers[place].name);
             add_service(world, &name, plan, ledger, move |host, plan, ledger| {
-                Box::pin(async move { services::produce(host, &plan, &plan.producers[place], index, ledger).await })
+                Box::pin(async move { services::produce(host, &plan, place, index, ledger).await })
             });
         }
     }
     for place in 0..plan.consumers.len() {
-        for index in 0..plan.consumers[place].count {
-            let name = format!("{}-{index}", plan.consumers[place].name);
+        for name in plan.group(&plan.consumers[place].name).unwrap_or_default() {
+            let (node, stops) = (Name::new(&name), stops.clone());
             add_service(world, &name, plan, ledger, move |host, plan, ledger| {
-                Box::pin(async move { services::consume(host, &plan, &plan.consumers[place], ledger).await })
+                // Asked only while it is a member of a group: another has nobody to say goodbye to, and is killed.
+                let stop = stops.clone().asked(node);
+                Box::pin(async move { services::consume(host, &plan, &plan.consumers[place], ledger, stop).await })
             });
         }
     }
@@ -122,13 +124,17 @@ pub fn flaws(plan: &Plan) -> Flaws {
 
 fn broker_config(plan: &Plan, id: u32) -> BrokerConfig {
     let name = format!("broker-{id}");
+    let mut settings = services::settings(&plan.cluster.broker_config(id));
+    if let Some(topic) = plan.topics.iter().find(|topic| topic.is_internal()) {
+        settings.insert("offsets.topic.num.partitions".into(), topic.partitions.to_string());
+    }
     BrokerConfig {
         id: id as i32,
         rack: plan.cluster.rack(id).map(str::to_owned),
         port: KAFKA_PORT,
         advertised: Address::new(&name, KAFKA_PORT),
         zookeeper: (1..=plan.cluster.zookeepers).map(|id| Address::new(&format!("zk-{id}"), 2181)).collect(),
-        settings: services::settings(&plan.cluster.broker_config(id)),
+        settings,
         flaws: flaws(plan),
         data: "data".into(),
     }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use host::sim::{World, WorldOptions};
 use oracle::{ClientFacts, ClientKind, Context, EndOfRun, FreshRead, TopicFacts};
-use scenario::{Core, Plan, Topic};
+use scenario::{Core, OFFSETS_TOPIC, Plan, Topic};
 use trace::{Event, EventId, EventKind, Mode, Name, Phase};
 
 use crate::faults::{Effect, Injector};
@@ -78,7 +78,7 @@ pub(crate) fn context(plan: &Plan) -> Context {
             partitions: topic.partitions as i32,
             replication: topic.replication as i32,
             min_insync: config.integer("min.insync.replicas") as i32,
-            ..TopicFacts::default()
+            compacted: topic.is_internal(),
         };
         (Name::new(&topic.name), facts)
     };
@@ -105,7 +105,8 @@ pub(crate) fn context(plan: &Plan) -> Context {
     for consumer in &plan.consumers {
         for node in plan.group(&consumer.name).unwrap_or_default() {
             let topics = consumer.topics.iter().map(|topic| Name::new(topic)).collect();
-            let facts = ClientFacts { kind: ClientKind::Consumer, topics, ..ClientFacts::default() };
+            let group = consumer.group.as_deref().map(Name::new);
+            let facts = ClientFacts { kind: ClientKind::Consumer, group, topics, ..ClientFacts::default() };
             clients.insert(Name::new(&node), facts);
         }
     }
@@ -123,6 +124,9 @@ pub(crate) fn context(plan: &Plan) -> Context {
         expected: plan.expect.violation.iter().cloned().collect::<BTreeSet<_>>(),
         ..Context::default()
     };
+    if plan.consumers.iter().any(|consumer| consumer.group.is_some()) {
+        context.topics.entry(Name::new(OFFSETS_TOPIC)).or_insert_with(|| offsets_topic(plan));
+    }
     context.bounds.settle_ns = plan.phases.settle.nanos();
     if let Core::Nodes(names) = &plan.core {
         context.core = Some(names.iter().map(|name| Name::new(name)).collect());
@@ -130,9 +134,20 @@ pub(crate) fn context(plan: &Plan) -> Context {
     context
 }
 
+/// What brokers create for groups.
+fn offsets_topic(plan: &Plan) -> TopicFacts {
+    let config = plan.cluster.broker_config(1);
+    TopicFacts {
+        partitions: config.integer("offsets.topic.num.partitions") as i32,
+        replication: config.integer("offsets.topic.replication.factor") as i32,
+        min_insync: config.integer("min.insync.replicas") as i32,
+        compacted: true,
+    }
+}
+
 /// The first line of the digest.
 pub(crate) fn title(plan: &Plan) -> String {
-    let topics = plan.topics.iter().map(|topic| {
+    let topics = plan.topics.iter().filter(|topic| !topic.is_internal()).map(|topic| {
         let min = topic.effective_config(&plan.cluster).integer("min.insync.replicas");
         format!("{} {}x{}, min.insync {min}", topic.name, topic.partitions, topic.replication)
     });

@@ -13,7 +13,7 @@ pub fn scan_disks(world: &World, plan: &Plan) -> Vec<ScannedReplica> {
         let disk = world.disk(node.as_str());
         for topic in &plan.topics {
             let policy = topic.effective_config(&plan.cluster).text("cleanup.policy");
-            let compacted = policy.is_some_and(|policy| policy.contains("compact"));
+            let compacted = topic.is_internal() || policy.is_some_and(|policy| policy.contains("compact"));
             for index in 0..topic.partitions as i32 {
                 let directory = format!("data/{}-{index}", topic.name);
                 let Ok(entries) = disk.list(&directory) else { continue };

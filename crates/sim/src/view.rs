@@ -1,7 +1,9 @@
 //! The true state of the cluster, as selectors and conditions ask for it.
 
+use std::collections::BTreeSet;
+
 use scenario::{ClusterView, Function, Metrics, Plan, Target};
-use state::{ClientState, ClusterState, PartitionState};
+use state::{ClientState, ClusterState, ConsumerGroup, PartitionState};
 use trace::{Name, Partition, broker_name};
 
 /// Answers selectors and conditions from the folded state.
@@ -52,23 +54,39 @@ impl View<'_> {
         }
     }
 
-    /// Records below the high watermark that a group-less consumer has not processed; the worst of its instances.
-    fn lag(&self, name: &str) -> Option<i64> {
-        let consumer = self.plan.consumers.iter().find(|consumer| consumer.name == name)?;
-        let nodes = self.plan.group(name)?;
-        let lag_of = |node: &String| -> Option<i64> {
-            let client = self.state.clients.get(&Name::new(node));
-            let mut lag = 0;
-            for (partition, state) in &self.state.partitions {
-                if consumer.topics.iter().any(|topic| partition.topic.as_str() == topic) {
-                    let own = client.and_then(|client| client.partitions.get(partition));
-                    let committed = state.leading_replica()?.high_watermark;
-                    lag += (committed - own.map_or(0, |own| own.processed_to)).max(0);
-                }
+    fn group(&self, name: &str) -> Option<&ConsumerGroup> {
+        self.state.groups.get(&Name::new(name))
+    }
+
+    /// Records below the high watermark of these topics that a reader has not done with, `done` being the offset of the next one.
+    fn behind(&self, topics: &[String], done: impl Fn(&Partition) -> i64) -> Option<i64> {
+        let mut lag = 0;
+        for (partition, state) in &self.state.partitions {
+            if topics.iter().any(|topic| partition.topic.as_str() == topic) {
+                lag += (state.leading_replica()?.high_watermark - done(partition)).max(0);
             }
-            Some(lag)
+        }
+        Some(lag)
+    }
+
+    /// What a group has not committed; what a consumer without a group has not processed, the worst of its instances.
+    fn lag(&self, name: &str) -> Option<i64> {
+        let mut members =
+            self.plan.consumers.iter().filter(|consumer| consumer.group.as_deref() == Some(name)).peekable();
+        if members.peek().is_some() {
+            let topics: BTreeSet<&String> = members.flat_map(|consumer| &consumer.topics).collect();
+            let topics: Vec<String> = topics.into_iter().cloned().collect();
+            let group = self.group(name);
+            let committed = |partition: &Partition| group?.committed.get(partition).map(|it| it.offset);
+            return self.behind(&topics, |partition| committed(partition).unwrap_or(0));
+        }
+        let consumer = self.plan.consumers.iter().find(|consumer| consumer.name == name)?;
+        let lag_of = |node: &String| {
+            let client = self.state.clients.get(&Name::new(node));
+            let own = |partition: &Partition| client?.partitions.get(partition).map(|own| own.processed_to);
+            self.behind(&consumer.topics, |partition| own(partition).unwrap_or(0))
         };
-        nodes.iter().map(lag_of).try_fold(0, |worst, lag| Some(worst.max(lag?)))
+        self.plan.group(name)?.iter().map(lag_of).try_fold(0, |worst, lag| Some(worst.max(lag?)))
     }
 
     /// The longest over the partitions of `target`.
@@ -112,8 +130,8 @@ impl ClusterView for View<'_> {
         self.state.zookeeper_leader().map(|name| name.to_string())
     }
 
-    fn group_coordinator(&self, _group: &str) -> Option<String> {
-        None
+    fn group_coordinator(&self, group: &str) -> Option<String> {
+        Some(self.group(group)?.coordinator.to_string())
     }
 
     fn transaction_coordinator(&self, _transactional_id: &str) -> Option<String> {
@@ -127,29 +145,29 @@ impl Metrics for View<'_> {
             Target::Partition(topic, index) => value(self.partition(topic, *index)?),
             _ => None,
         };
+        let of_name = |value: &dyn Fn(&str) -> Option<i64>| match target {
+            Target::Name(name) => value(name),
+            _ => None,
+        };
         match function.name {
             "isr" => of_partition(|state| Some(state.isr.len() as i64)),
             "leader-epoch" => of_partition(|state| Some(i64::from(state.leader_epoch))),
             "hw" => of_partition(|state| Some(state.leading_replica()?.high_watermark)),
             "leo" => of_partition(|state| Some(state.leading_replica()?.log_end)),
-            "lag" => match target {
-                Target::Name(name) => self.lag(name),
-                _ => None,
-            },
+            "lag" => of_name(&|name| self.lag(name)),
+            // A group that nobody has joined yet has neither.
+            "generations" => of_name(&|name| Some(self.group(name).map_or(0, |group| group.generations as i64))),
+            "members" => of_name(&|name| Some(self.group(name).map_or(0, |group| group.members.len() as i64))),
             "blocked" => self.longest(target, |partition, _| self.blocked(partition)),
             "leaderless" => self
                 .longest(target, |_, state| state.leaderless_since.map_or(0, |since| self.now.saturating_sub(since))),
             "acked" => self.records(target, |client| client.acked, |own| own.acked),
             "delivered" => self.records(target, |client| client.polled, |own| own.polled),
             "sessions" => Some(self.state.sessions.len() as i64),
-            "done" => match target {
-                Target::Name(fault) => {
-                    let state = self.state.faults.get(&Name::new(fault));
-                    Some(i64::from(state.is_some_and(|fault| fault.ended.is_some())))
-                }
-                _ => None,
-            },
-            // `generations` and `members` need consumer groups, which a plan cannot name yet.
+            "done" => of_name(&|fault| {
+                let state = self.state.faults.get(&Name::new(fault));
+                Some(i64::from(state.is_some_and(|fault| fault.ended.is_some())))
+            }),
             _ => None,
         }
     }

@@ -10,6 +10,7 @@ use trace::{BrokerList, Event, EventKind, Name, Partition, Phase};
 
 use crate::ClusterState;
 use crate::cluster::{Delivered, transaction};
+use crate::groups::GroupOutline;
 
 /// One line of the story.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -104,6 +105,7 @@ struct Outline {
     partitions: BTreeMap<Partition, (Option<i32>, i32, BrokerList)>,
     /// Brokers that were registered: with more than one left, chance decides who becomes the controller.
     registered: BTreeSet<i32>,
+    groups: BTreeMap<Name, GroupOutline>,
 }
 
 impl Outline {
@@ -116,6 +118,7 @@ impl Outline {
             zookeeper_leader: state.zookeeper_leader(),
             partitions: state.partitions.iter().map(of_partition).collect(),
             registered: state.registered.keys().copied().collect(),
+            groups: state.groups.iter().map(|(name, group)| (*name, group.outline())).collect(),
         }
     }
 }
@@ -125,6 +128,7 @@ impl Outline {
 struct Act {
     before: Outline,
     last_change: u64,
+    last_group_change: u64,
     smallest_isr: BTreeMap<Partition, BrokerList>,
     expired: BTreeSet<i32>,
     truncated: BTreeMap<Name, BTreeSet<Partition>>,
@@ -188,6 +192,11 @@ impl DigestBuilder {
             }
             EventKind::FaultEnded { fault } => {
                 let number = self.fault_numbers.get(fault).copied().unwrap_or(0);
+                // What is over at once needs no heading for its end.
+                let own = format!("#{number} ");
+                if self.heading.as_ref().is_some_and(|it| it.at == event.at && it.text.starts_with(&own)) {
+                    return;
+                }
                 self.turn(event.at, Some((format!("#{number} healed"), String::new())), state);
             }
             EventKind::NoteShown { note } => self.act.notes.push((event.at, *note)),
@@ -212,6 +221,7 @@ impl DigestBuilder {
                 self.controller_by_chance = state.registered.len() > 1;
             }
             EventKind::ZabRoleChanged { .. } => self.act.last_change = event.at,
+            EventKind::GroupStateChanged { .. } => self.act.last_group_change = event.at,
             _ => {}
         }
     }
@@ -325,6 +335,10 @@ impl Act {
         for (broker, partitions) in &self.truncated {
             let partitions: Vec<Partition> = partitions.iter().copied().collect();
             lines.push(Line::new(at, format!("{broker} truncated {}", group(&partitions, after.partitions.keys()))));
+        }
+        for (name, group) in &after.groups {
+            let change = group.change(self.before.groups.get(name));
+            lines.extend(change.map(|change| Line::new(self.last_group_change, format!("group {name}  {change}"))));
         }
         for (at, note) in self.notes {
             let text = notes.get(note as usize).map_or("", String::as_str);

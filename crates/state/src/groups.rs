@@ -96,6 +96,43 @@ impl ConsumerGroup {
     }
 }
 
+/// What a digest compares of a group before and after.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct GroupOutline {
+    coordinator: Name,
+    generations: u64,
+    /// The nodes of its members.
+    members: BTreeSet<Name>,
+}
+
+impl ConsumerGroup {
+    pub(crate) fn outline(&self) -> GroupOutline {
+        let members = self.members.values().map(|member| member.client).collect();
+        GroupOutline { coordinator: self.coordinator, generations: self.generations, members }
+    }
+}
+
+impl GroupOutline {
+    /// What became of it since `before`, net.
+    pub(crate) fn change(&self, before: Option<&GroupOutline>) -> Option<String> {
+        let names = |members: &BTreeSet<Name>| match members.is_empty() {
+            true => "nobody".to_owned(),
+            false => members.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", "),
+        };
+        let Some(before) = before else { return Some(format!("founded by {}", names(&self.members))) };
+        let mut words = Vec::new();
+        if self.coordinator != before.coordinator {
+            words.push(format!("coordinator {} -> {}", before.coordinator, self.coordinator));
+        }
+        if self.members != before.members {
+            words.push(format!("members {} -> {}", names(&before.members), names(&self.members)));
+        } else if self.generations != before.generations {
+            words.push("rebalanced".to_owned());
+        }
+        (!words.is_empty()).then(|| words.join("; "))
+    }
+}
+
 /// The group that a coordinator's event is about.
 fn group_of(kind: &EventKind) -> Option<Name> {
     match kind {

@@ -6,6 +6,7 @@ use super::Reader;
 use super::config::{self, config};
 use crate::diagnostic::unknown;
 use crate::document::{Entry, Item};
+use crate::pattern;
 use crate::report::{Report, Span};
 use crate::settings::Scope;
 use crate::table::{Placed, Read, Table};
@@ -79,9 +80,17 @@ pub(crate) fn producers(reader: &mut Reader, root: &mut Table<'_>) -> Vec<Produc
 fn producer(reader: &mut Reader, mut table: Table<'_>) -> Option<Producer> {
     let (name, count) = client(reader, &mut table);
     reader.remember(format!("producer.{name}"), config::place(&table, "config", "acks"));
-    let target = table.required::<Placed<String>>("topic", &mut reader.report);
+    let direct = table.optional::<Placed<String>>("direct", &mut reader.report);
+    // A variant may add `direct` to a producer that has a topic: that is where it writes otherwise.
+    let target = match &direct {
+        Some(_) => table.optional::<Placed<String>>("topic", &mut reader.report),
+        None => table.required::<Placed<String>>("topic", &mut reader.report),
+    };
     if let Some(target) = &target {
         topic(reader, target);
+    }
+    if let Some(direct) = &direct {
+        reader.names.called.insert(direct.value.clone(), direct.span);
     }
     let rate = table.required::<Rate>("rate", &mut reader.report);
     let keys = table.optional::<u32>("keys", &mut reader.report).unwrap_or(64);
@@ -99,7 +108,9 @@ fn producer(reader: &mut Reader, mut table: Table<'_>) -> Option<Producer> {
     }
     table.finish(&mut reader.report);
     let key = key.map_or_else(|| "key-{k}".to_string(), |key| key.value);
-    Some(Producer { name, count, topic: target?.value, rate: rate?, keys, key, payload: payload?, config })
+    let direct = direct.map(|direct| direct.value);
+    let topic = direct.clone().or(target.map(|target| target.value))?;
+    Some(Producer { name, count, topic, direct, rate: rate?, keys, key, payload: payload?, config })
 }
 
 fn payload(table: &mut Table<'_>, report: &mut Report) -> Option<Payload> {
@@ -190,7 +201,15 @@ fn conflicts(config: &Config) -> Vec<(&'static str, Problem)> {
 }
 
 pub(crate) fn consumers(reader: &mut Reader, root: &mut Table<'_>) -> Vec<Consumer> {
-    root.tables("consumer", &mut reader.report).into_iter().map(|table| consumer(reader, table)).collect()
+    let consumers: Vec<Consumer> =
+        root.tables("consumer", &mut reader.report).into_iter().map(|table| consumer(reader, table)).collect();
+    for (called, span) in std::mem::take(&mut reader.names.called) {
+        if !consumers.iter().any(|consumer| consumer.name == called) {
+            let known = consumers.iter().map(|consumer| consumer.name.as_str());
+            reader.report.error(span, unknown("consumer", &called, known));
+        }
+    }
+    consumers
 }
 
 fn consumer(reader: &mut Reader, mut table: Table<'_>) -> Consumer {
@@ -200,32 +219,82 @@ fn consumer(reader: &mut Reader, mut table: Table<'_>) -> Consumer {
         Some(group) => {
             reader.names.groups.insert(group.value.clone());
             reader.names.members.insert(name.clone());
-            reader.refuse("group", table.key_place("group"));
         }
         None => {
             reader.names.readers.insert(name.clone());
         }
     }
-    let topics = topics(reader, &mut table, "topics");
+    let only_called = reader.names.called.contains_key(&name)
+        && !table.all().iter().any(|entry| matches!(entry.key.as_str(), "topics" | "pattern"));
+    let (topics, pattern) =
+        if only_called { Default::default() } else { subscription(reader, &mut table, group.is_some()) };
     let process = table.optional::<Duration>("process", &mut reader.report).unwrap_or(Duration::ZERO);
-    let commit = table.optional::<Placed<String>>("commit", &mut reader.report);
-    let commit = commit.and_then(|commit| {
+    let commit = commit(reader, &mut table, group.is_some());
+    reader.remember(format!("consumer.{name}"), config::place(&table, "config", "max.poll.interval.ms"));
+    let config = config(&mut table, "config", Scope::Consumer, &mut reader.report);
+    for (setting, problem) in group_conflicts(&config, group.is_some()) {
+        reader.report.error(config::place(&table, "config", setting), problem);
+    }
+    table.finish(&mut reader.report);
+    Consumer { name, count, group: group.map(|group| group.value), topics, pattern, process, commit, config }
+}
+
+/// The topics that a consumer reads, and the pattern that it finds them by.
+fn subscription(reader: &mut Reader, table: &mut Table<'_>, in_group: bool) -> (Vec<String>, Option<String>) {
+    let pattern = table.optional::<Placed<String>>("pattern", &mut reader.report);
+    let Some(Placed { value: pattern, span }) = pattern else { return (topics(reader, table, "topics"), None) };
+    if table.all().iter().any(|entry| entry.key == "topics") {
+        reader.report.error(table.key_place("topics"), Problem::new("`pattern` and `topics` exclude each other"));
+        table.optional::<Vec<Placed<String>>>("topics", &mut reader.report);
+    }
+    if !in_group {
+        let problem = Problem::with_help("only a consumer with a `group` subscribes by pattern", "list its `topics`");
+        reader.report.error(span, problem);
+    }
+    let known = reader.names.topics.keys();
+    let topics: Vec<String> = known.filter(|topic| pattern::matches(&pattern, topic)).cloned().collect();
+    if topics.is_empty() {
+        let help = "in a pattern `.*` stands for any text, all else for itself";
+        reader.report.error(span, Problem::with_help(format!("no topic matches `{pattern}`"), help));
+    }
+    (topics, Some(pattern))
+}
+
+fn commit(reader: &mut Reader, table: &mut Table<'_>, in_group: bool) -> Commit {
+    let given = table.optional::<Placed<String>>("commit", &mut reader.report);
+    let commit = given.and_then(|commit| {
         let found = Commit::NAMES.iter().find(|(name, _)| *name == commit.value).map(|(_, commit)| *commit);
         let problem = || unknown("way to commit", &commit.value, Commit::NAMES.iter().map(|(name, _)| *name));
         let found = reader.report.check(commit.span, found.ok_or_else(problem))?;
-        if found != Commit::None && group.is_none() {
+        if found != Commit::None && !in_group {
             let problem = Problem::with_help("only a consumer with a `group` commits offsets", "leave `commit` out");
             reader.report.error(commit.span, problem);
         }
         Some(found)
     });
-    if commit.is_some_and(|commit| commit != Commit::None) {
-        reader.refuse("commit", table.place("commit"));
+    commit.unwrap_or(if in_group { Commit::AfterProcessing } else { Commit::None })
+}
+
+/// What a consumer's settings contradict, as Kafka's own client has it.
+fn group_conflicts(config: &Config, in_group: bool) -> Vec<(&'static str, Problem)> {
+    let mut found = Vec::new();
+    if config.gives("enable.auto.commit") {
+        let help = "write commit = \"auto\" for true; any other `commit` is false";
+        let problem = Problem::with_help("`commit` says whether enable.auto.commit is on", help);
+        found.push(("enable.auto.commit", problem));
     }
-    let commit = commit.unwrap_or(if group.is_some() { Commit::AfterProcessing } else { Commit::None });
-    let config = config(&mut table, "config", Scope::Consumer, &mut reader.report);
-    table.finish(&mut reader.report);
-    Consumer { name, count, group: group.map(|group| group.value), topics, process, commit, config }
+    if in_group {
+        let (heartbeat, session) = (config.duration("heartbeat.interval.ms"), config.duration("session.timeout.ms"));
+        if heartbeat >= session {
+            let message = format!("heartbeat.interval.ms ({heartbeat}) is not below session.timeout.ms ({session})");
+            let setting =
+                if config.gives("session.timeout.ms") { "session.timeout.ms" } else { "heartbeat.interval.ms" };
+            found.push((setting, Problem::with_help(message, "a third of it is usual")));
+        }
+    } else if config.gives("group.instance.id") {
+        found.push(("group.instance.id", Problem::new("only a consumer with a `group` is a static member")));
+    }
+    found
 }
 
 pub(crate) fn processors(reader: &mut Reader, root: &mut Table<'_>) -> Vec<Processor> {

@@ -10,7 +10,8 @@ use crate::report::Span;
 use crate::settings::Scope;
 use crate::table::{Placed, Table};
 use crate::{
-    BrokerOverride, Cluster, Config, Core, Disk, Duration, FLAWS, Latency, Network, Phases, Problem, Ratio, Topic, flaw,
+    BrokerOverride, Cluster, Config, Core, Disk, Duration, FLAWS, Latency, Network, OFFSETS_TOPIC, Phases, Problem,
+    Ratio, Topic, flaw,
 };
 
 /// More nodes than this is a typing error.
@@ -111,6 +112,9 @@ pub(crate) fn topics(reader: &mut Reader, root: &mut Table<'_>, cluster: &Cluste
                 let problem = Problem::new("a topic's name has letters, digits, `.`, `_` and `-`, at most 249");
                 reader.report.error(name.span, problem);
             }
+            if name.value == OFFSETS_TOPIC {
+                reader.report.check(name.span, offsets_topic(&read, cluster));
+            }
             if reader.names.topics.insert(name.value.clone(), read.partitions).is_some() {
                 reader.report.error(name.span, Problem::new(format!("topic `{}` is declared twice", name.value)));
             }
@@ -119,6 +123,18 @@ pub(crate) fn topics(reader: &mut Reader, root: &mut Table<'_>, cluster: &Cluste
         table.finish(&mut reader.report);
     }
     topics
+}
+
+/// Brokers must know how many partitions their own topic has.
+fn offsets_topic(topic: &Topic, cluster: &Cluster) -> Result<(), Problem> {
+    let setting = "offsets.topic.num.partitions";
+    match cluster.config.gives(setting) && cluster.config.integer(setting) != i64::from(topic.partitions) {
+        true => {
+            let message = format!("{setting} says {}, not {}", cluster.config.integer(setting), topic.partitions);
+            Err(Problem::with_help(message, "leave the setting out: this topic decides"))
+        }
+        false => Ok(()),
+    }
 }
 
 fn topic(reader: &mut Reader, table: &mut Table<'_>, cluster: &Cluster, name: &str) -> Topic {

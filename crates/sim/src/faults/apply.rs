@@ -29,8 +29,8 @@ impl Injector {
             FaultKind::Swizzle { gap, .. } => self.swizzle(place, begun, first, *gap),
             FaultKind::RollingRestart { down, gap, .. } => self.roll(place, begun, first, (*down, *gap)),
             FaultKind::AddMember { .. } | FaultKind::RemoveMember { .. } => {
-                let effect = self.change_members(&fault.kind, begun, first);
-                self.over(place, fault, begun, effect);
+                self.change_members(&fault.kind, begun, first);
+                self.over(place, fault, begun, Effect::Hit);
                 return;
             }
             FaultKind::SlowConsumer { .. } => Healing::Consumers(first.to_vec()),

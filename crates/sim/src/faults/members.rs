@@ -6,30 +6,35 @@ use std::rc::Rc;
 use scenario::{Duration, FaultKind};
 use trace::{EventId, Name};
 
-use super::{Effect, Healing, Injector};
+use super::{Healing, Injector};
 
 impl Injector {
-    /// Starts one more node of a consumer, or asks the last that runs to end.
-    pub(super) fn change_members(&self, kind: &FaultKind, begun: EventId, nodes: &[Name]) -> Effect {
+    /// Of a consumer's nodes, the next that could start.
+    pub(super) fn next_member(&self, nodes: Vec<String>) -> Option<String> {
+        let is_free = |node: &Name| !self.0.world.is_up(*node) && !self.held_down(*node);
+        nodes.into_iter().find(|node| is_free(&Name::new(node)))
+    }
+
+    /// Of a consumer's nodes, the last that runs.
+    pub(super) fn last_member(&self, nodes: Vec<String>) -> Option<String> {
+        nodes.into_iter().rfind(|node| self.0.world.is_up(Name::new(node)))
+    }
+
+    /// Starts these nodes of a consumer, or asks them to end.
+    pub(super) fn change_members(&self, kind: &FaultKind, begun: EventId, nodes: &[Name]) {
         let world = &self.0.world;
-        let (found, nobody) = match kind {
-            FaultKind::AddMember { .. } => {
-                let free = nodes.iter().find(|node| !world.is_up(**node) && !self.held_down(**node));
-                (free, "all its nodes run already")
-            }
-            _ => (nodes.iter().rev().find(|node| world.is_up(**node)), "none of its nodes runs"),
-        };
-        let Some(node) = found.copied() else { return Effect::Nothing(nobody.into()) };
-        match kind {
-            FaultKind::AddMember { .. } => {
-                world.start(node, begun);
-            }
-            _ if self.0.stops.ask(node, begun) => {}
-            _ => {
-                world.kill(node, begun);
+        for node in nodes {
+            match kind {
+                FaultKind::AddMember { .. } => {
+                    world.start(*node, begun);
+                }
+                _ if self.0.stops.ask(*node, begun) => {}
+                // It has not come so far that it could be asked.
+                _ => {
+                    world.kill(*node, begun);
+                }
             }
         }
-        Effect::Hit
     }
 
     /// Restarts nodes one after another, until the fault is over with the last one.

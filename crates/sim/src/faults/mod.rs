@@ -187,7 +187,7 @@ impl Injector {
     fn begin(&self, place: usize, fault: &Fault, cause: EventId) {
         let (first, second) = self.targets(fault);
         if first.is_empty() || second.as_ref().is_some_and(Vec::is_empty) {
-            self.without_effect(place, fault, cause, "its selectors matched no node".into());
+            self.without_effect(place, fault, cause, Self::nobody(&fault.kind).into());
             return;
         }
         let names = |nodes: &[String]| nodes.iter().map(|name| Name::new(name)).collect::<Vec<_>>();

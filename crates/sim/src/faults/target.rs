@@ -16,7 +16,20 @@ impl Injector {
             return (first, Some(others));
         }
         let second = second.map(|second| self.resolve(fault, second, &first));
-        (first, second)
+        match &fault.kind {
+            FaultKind::AddMember { .. } => (self.next_member(first).into_iter().collect(), None),
+            FaultKind::RemoveMember { .. } => (self.last_member(first).into_iter().collect(), None),
+            _ => (first, second),
+        }
+    }
+
+    /// Why a fault has nobody to hit.
+    pub(super) fn nobody(kind: &FaultKind) -> &'static str {
+        match kind {
+            FaultKind::AddMember { .. } => "all its nodes run already",
+            FaultKind::RemoveMember { .. } => "none of its nodes runs",
+            _ => "its selectors matched no node",
+        }
     }
 
     /// All nodes of the world but those.

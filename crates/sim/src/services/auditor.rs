@@ -23,7 +23,7 @@ fn healed(plan: &Plan) -> Vec<Address> {
 
 /// Reads every partition.
 pub async fn audit(host: Host, plan: &Plan, ledger: SharedLedger) {
-    for topic in &plan.topics {
+    for topic in plan.topics.iter().filter(|topic| !topic.is_internal()) {
         for index in 0..topic.partitions as i32 {
             let partition = Partition::new(&topic.name, index);
             let read = match client::read_all(&host, healed(plan), partition, PATIENCE).await {

@@ -5,6 +5,7 @@
 
 mod auditor;
 mod consumer;
+mod direct;
 mod producer;
 mod setup;
 

@@ -34,11 +34,15 @@ fn new_topic(topic: &scenario::Topic) -> NewTopic {
         .assignment
         .as_ref()
         .map(|partitions| partitions.iter().map(|replicas| replicas.iter().map(|id| *id as i32).collect()).collect());
+    let mut configs = settings(&topic.config);
+    if topic.is_internal() {
+        configs.entry("cleanup.policy".into()).or_insert_with(|| "compact".into());
+    }
     NewTopic {
         name: Name::new(&topic.name),
         partitions: topic.partitions as i32,
         replication: topic.replication as i16,
         assignment,
-        configs: settings(&topic.config),
+        configs,
     }
 }
