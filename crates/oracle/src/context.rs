@@ -62,6 +62,20 @@ pub enum ClientKind {
     Consumer,
 }
 
+/// When a consumer commits its offsets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Commits {
+    /// Never.
+    #[default]
+    Never,
+    /// After it did its work: at least once.
+    AfterProcessing,
+    /// Before it does its work: at most once.
+    BeforeProcessing,
+    /// By the client's timer, what earlier polls returned: at least once.
+    Automatically,
+}
+
 /// What is promised by, and to, one client.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ClientFacts {
@@ -79,6 +93,10 @@ pub struct ClientFacts {
     pub group: Option<Name>,
     /// The topics a consumer reads.
     pub topics: Vec<Name>,
+    /// When a member of a group commits.
+    pub commits: Commits,
+    /// A group member's `max.poll.interval.ms`, in nanoseconds.
+    pub max_poll_interval_ns: u64,
 }
 
 impl ClientFacts {

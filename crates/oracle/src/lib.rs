@@ -14,7 +14,7 @@ mod sparse;
 mod story;
 mod tally;
 
-pub use context::{Bounds, ClientFacts, ClientKind, Context, TopicFacts};
+pub use context::{Bounds, ClientFacts, ClientKind, Commits, Context, TopicFacts};
 pub use finding::{EndOfRun, Finding, FreshRead, OracleReport, ScannedBatch, ScannedReplica};
 pub use judge::{Judge, SLUGS, UnknownOracle, describe, select};
 pub use tally::{ClientRow, Latency, PartitionRow, ReaderRow, RecordCounts, Summary, Tally, TopicRow};

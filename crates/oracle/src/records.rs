@@ -28,6 +28,8 @@ pub(crate) struct Record {
     pub offset: i64,
     /// Who polled it, one bit a reader.
     pub seen: u64,
+    /// Who did its work for it, one bit a reader.
+    pub done: u64,
     /// How many polls returned it.
     pub polls: u32,
     pub partition: u32,
@@ -157,6 +159,20 @@ impl Records {
                     record.seen |= if reader < READERS { 1 << reader } else { 0 };
                 }
             }
+            EventKind::RecordProcessed { sequence, producer, .. } => {
+                let bit = self.bit_of(event.node);
+                let record = self.senders.get_mut(producer).map(|sender| sender.records.slot(*sequence));
+                if let Some(record) = record.filter(|_| !self.verifying) {
+                    record.done |= bit;
+                }
+            }
+            // What a member was given before is nothing to go by.
+            EventKind::PartitionsRevoked { partitions, .. } | EventKind::PartitionsAssigned { partitions, .. } => {
+                for partition in partitions {
+                    let place = self.place(*partition);
+                    self.positions.swap_remove(&(event.node, place));
+                }
+            }
             EventKind::PositionReset { partition, from, to, .. } => {
                 let partition = self.place(*partition);
                 let reader = self.consumer(event.node).0;
@@ -170,6 +186,12 @@ impl Records {
             EventKind::NodeStopped { .. } if !self.verifying => self.stopped(event),
             _ => {}
         }
+    }
+
+    /// The bit of the reader that a consumer belongs to; none beyond the first 64.
+    pub fn bit_of(&self, consumer: Name) -> u64 {
+        let reader = self.consumers.get(&consumer).map_or(READERS, |(reader, _)| *reader);
+        if reader < READERS { 1 << reader } else { 0 }
     }
 
     fn place(&mut self, partition: Partition) -> u32 {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use host::sim::{World, WorldOptions};
-use oracle::{ClientFacts, ClientKind, Context, EndOfRun, FreshRead, TopicFacts};
-use scenario::{Core, OFFSETS_TOPIC, Plan, Topic};
+use oracle::{ClientFacts, ClientKind, Commits, Context, EndOfRun, FreshRead, TopicFacts};
+use scenario::{Commit, Core, OFFSETS_TOPIC, Plan, Topic};
 use trace::{Event, EventId, EventKind, Mode, Name, Phase};
 
 use crate::faults::{Effect, Injector};
@@ -106,7 +106,20 @@ pub(crate) fn context(plan: &Plan) -> Context {
         for node in plan.group(&consumer.name).unwrap_or_default() {
             let topics = consumer.topics.iter().map(|topic| Name::new(topic)).collect();
             let group = consumer.group.as_deref().map(Name::new);
-            let facts = ClientFacts { kind: ClientKind::Consumer, group, topics, ..ClientFacts::default() };
+            let commits = match consumer.commit {
+                Commit::None => Commits::Never,
+                Commit::AfterProcessing => Commits::AfterProcessing,
+                Commit::BeforeProcessing => Commits::BeforeProcessing,
+                Commit::Auto => Commits::Automatically,
+            };
+            let facts = ClientFacts {
+                kind: ClientKind::Consumer,
+                group,
+                topics,
+                commits,
+                max_poll_interval_ns: consumer.config.duration("max.poll.interval.ms").nanos(),
+                ..ClientFacts::default()
+            };
             clients.insert(Name::new(&node), facts);
         }
     }

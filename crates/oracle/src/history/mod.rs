@@ -6,4 +6,6 @@ pub(crate) mod lost_write;
 pub(crate) mod nonmonotonic_poll;
 pub(crate) mod out_of_order;
 pub(crate) mod poll_skip;
+pub(crate) mod redelivery;
+pub(crate) mod unprocessed;
 pub(crate) mod unseen;

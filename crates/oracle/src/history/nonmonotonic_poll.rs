@@ -1,9 +1,8 @@
-//! nonmonotonic-poll: a consumer that reads partitions by itself polls an offset that it had passed.
+//! nonmonotonic-poll: a consumer polls an offset that it had passed.
 //!
 //! From: Jepsen's Kafka workload (memory is kept for assigned partitions only).
-//! Legal: after a declared reset or seek (`PositionReset`), and after the process began anew; members of a group, whose
-//! partitions come and go (redelivery after a rebalance is at-least-once).
-//! Not checked: group members between two rebalances (no assignment events yet).
+//! Legal: after a declared reset or seek (`PositionReset`), and after the process began anew; for members of a group, from one time
+//! that they are given a partition to the next (redelivery after a rebalance is at-least-once).
 
 use trace::EventKind;
 
@@ -17,9 +16,6 @@ impl Oracle for NonmonotonicPoll {
     fn observe(&mut self, moment: &Moment, findings: &mut Findings) {
         let EventKind::RecordPolled { partition, offset, .. } = &moment.event.kind else { return };
         let name = moment.event.node;
-        if moment.context.clients.get(&name).is_some_and(|facts| facts.group.is_some()) {
-            return;
-        }
         let place = moment.records.partitions.get_index_of(partition);
         let position = place.and_then(|place| moment.records.positions.get(&(name, place as u32)));
         let Some(position) = position else { return };
@@ -55,6 +51,9 @@ mod tests {
     fn a_declared_reset_a_new_process_and_a_group_may_go_back() {
         story().polled(0, 0).polled(1, 1).reset(2, 0).polled(0, 0).quiet();
         story().polled(0, 0).polled(1, 1).restart_client("mail-service-0").polled(0, 0).quiet();
-        story().polled(0, 0).polled(1, 1).group("mail").polled(0, 0).vacuous();
+        let mut member = story();
+        member.group("mail").takes("mail-service-0", "m-0", 1, &[0]).polled(0, 0).polled(1, 1);
+        member.gives_up("mail-service-0", "m-0", 1, &[0]).takes("mail-service-0", "m-0", 2, &[0]).polled(0, 0).quiet();
+        member.polled(0, 0).fires(&["without-reset"]);
     }
 }

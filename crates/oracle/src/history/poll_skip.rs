@@ -1,8 +1,8 @@
-//! poll-skip: a consumer that reads partitions by itself goes from one offset to a later one although the leader's log has
-//! records in between.
+//! poll-skip: a consumer goes from one offset to a later one although the leader's log has records in between.
 //!
 //! From: Jepsen's Kafka workload; KAFKA-7747 (positions after truncation), librdkafka 1.7.0's aborted-list filter.
-//! Legal: gaps without records (transaction markers, compaction), a declared reset or seek; members of a group.
+//! Legal: gaps without records (transaction markers, compaction), a declared reset or seek; for members of a group, from one time
+//! that they are given a partition to the next.
 //! Not checked: records of aborted transactions (no transaction events yet); ranges that nobody knows after a power loss.
 
 use trace::EventKind;
@@ -17,11 +17,10 @@ impl Oracle for PollSkip {
     fn observe(&mut self, moment: &Moment, findings: &mut Findings) {
         let EventKind::RecordPolled { partition, offset, .. } = &moment.event.kind else { return };
         let name = moment.event.node;
-        let grouped = moment.context.clients.get(&name).is_some_and(|facts| facts.group.is_some());
         let compacted = moment.context.topics.get(&partition.topic).is_some_and(|facts| facts.compacted);
         let place = moment.records.partitions.get_index_of(partition);
         let position = place.and_then(|place| moment.records.positions.get(&(name, place as u32)));
-        let Some(position) = position.filter(|_| !grouped && !compacted) else { return };
+        let Some(position) = position.filter(|_| !compacted) else { return };
         findings.fact();
         if *offset <= position.next {
             return;

@@ -1,18 +1,19 @@
 //! O20: within a bound after everything is healed every partition has a leader and all its live replicas in the ISR; when the
-//! clients stop, that still holds, every record got an outcome, and no consumer lags; every partition can be read; and no
-//! broker ends by itself once everything is healed.
+//! clients stop, that still holds, every record got an outcome, and no consumer lags; every partition can be read; no broker
+//! ends by itself once everything is healed; and a group's rebalance ends (see `rebalance`).
 //!
 //! From: the liveness properties of Vanlightly/kafka-tlaplus; KAFKA-13091, KAFKA-12890, KAFKA-9839, KAFKA-10706, KAFKA-3924.
 //! Legal: a replica whose broker is down for good; records that were pending when their producer's process died; partitions of
 //! a deleted topic; a broker that ended while a fault had hold of it; where only a core is healed, what provably cannot
 //! recover (see `excuse`). Being unhealthy again after having recovered is only judged when the clients stop.
-//! Not checked: groups and transactions (no events yet), delayed operations past their deadline.
+//! Not checked: transactions (no events yet), other delayed operations past their deadline.
 
 use std::collections::BTreeSet;
 
 use trace::{BrokerList, Event, EventKind, Name, Partition, Phase, StopReason};
 
 use super::excuse::excuse;
+use super::rebalance::Rebalances;
 use crate::Context;
 use crate::finding::{Charge, Findings};
 use crate::fold::{PartitionFold, World};
@@ -28,11 +29,13 @@ pub(crate) struct Liveness {
     controller: Option<Name>,
     /// Partitions that provably cannot recover.
     excused: BTreeSet<Partition>,
+    rebalances: Rebalances,
 }
 
 impl Oracle for Liveness {
     fn observe(&mut self, moment: &Moment, findings: &mut Findings) {
         let event = moment.event;
+        self.rebalances.observe(event, moment.context, findings);
         match event.kind {
             EventKind::ControllerElected { .. } => self.controller = Some(event.node),
             EventKind::ControllerResigned { .. } if self.controller == Some(event.node) => self.controller = None,
@@ -63,6 +66,7 @@ impl Oracle for Liveness {
     }
 
     fn finish(&mut self, ending: &Ending, findings: &mut Findings) {
+        self.rebalances.conclude(&ending.end.event(), ending.context, findings);
         if ending.world.settle_at.is_some() {
             self.conclude(ending.world, ending.records, ending.context, &ending.end.event(), findings);
         }
@@ -267,6 +271,8 @@ fn readers(context: &Context) -> Vec<(Vec<Name>, Vec<Name>)> {
 
 #[cfg(test)]
 mod tests {
+    use trace::GroupState;
+
     use crate::story::Story;
 
     fn story() -> Story {
@@ -322,6 +328,20 @@ mod tests {
     fn being_in_trouble_again_at_the_very_bound_is_not_being_late() {
         let mut story = story();
         story.settle().wait(29).isr(1, &[1, 2]).wait(2).isr(1, &[1, 2, 3]).verify().quiet();
+    }
+
+    #[test]
+    fn a_group_does_not_wait_for_ever_for_who_does_not_ask_for_its_assignment() {
+        let waits = |seconds| {
+            let mut story = story();
+            story.group("mail").group_state(1, GroupState::CompletingRebalance, 1, 2).wait(seconds);
+            story
+        };
+        waits(20).group_state(1, GroupState::Stable, 1, 2).fires(&["rebalance-stuck"]);
+        waits(20).verify().fires(&["rebalance-stuck"]);
+        waits(12).group_state(1, GroupState::Stable, 1, 2).quiet();
+        let mut dead = waits(2);
+        dead.crash(1).wait(20).group_state(2, GroupState::Stable, 1, 2).vacuous();
     }
 
     #[test]

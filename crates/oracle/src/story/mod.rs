@@ -4,11 +4,14 @@
 //! know offsets and epochs, so that it tells only what matters.
 
 mod events;
+mod groups;
 
 use trace::{BrokerList, Event, EventId, EventKind, Name, Partition};
 
 use crate::fold::{Batch, Role, World};
-use crate::{Bounds, ClientFacts, ClientKind, Context, EndOfRun, Finding, Judge, SLUGS, Summary, Tally, TopicFacts};
+use crate::{
+    Bounds, ClientFacts, ClientKind, Commits, Context, EndOfRun, Finding, Judge, SLUGS, Summary, Tally, TopicFacts,
+};
 
 /// Where the state of email/0 is stored.
 pub(crate) const STATE: &str = "/brokers/topics/email/partitions/0/state";
@@ -211,7 +214,18 @@ impl Story {
     }
 
     pub fn group(&mut self, group: &str) -> &mut Story {
-        self.client(CONSUMER).group = Some(Name::new(group));
+        let consumer = self.client(CONSUMER);
+        (consumer.group, consumer.max_poll_interval_ns) = (Some(Name::new(group)), 10 * SECOND);
+        self
+    }
+
+    pub fn commits_so(&mut self, commits: Commits) -> &mut Story {
+        self.client(CONSUMER).commits = commits;
+        self
+    }
+
+    pub fn expects(&mut self, slug: &str) -> &mut Story {
+        self.context.expected.insert(slug.to_owned());
         self
     }
 }

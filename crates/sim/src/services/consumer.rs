@@ -106,8 +106,10 @@ impl Service<'_> {
                 Ok(_) => continue,
                 Err(_) => return,
             };
-            if self.plan.commit == Commit::BeforeProcessing {
-                self.commit(&records).await;
+            if self.plan.commit == Commit::BeforeProcessing && !self.commit(&records).await {
+                // At most once: what may not be committed is not done, but read again.
+                self.go_back(&records);
+                continue;
             }
             for record in &records {
                 self.work_for(record).await;
@@ -127,10 +129,15 @@ impl Service<'_> {
         self.kafka.processed(record);
     }
 
-    /// Commits up to behind these records. If that fails, they are delivered again, here or to another: its events tell.
-    async fn commit(&self, records: &[PolledRecord]) {
+    /// Commits up to behind these records; whether that is certain. If not, they may be delivered again, here or to another.
+    async fn commit(&self, records: &[PolledRecord]) -> bool {
         let upto: BTreeMap<Partition, CommitOffset> = records.iter().map(PolledRecord::next).collect();
         let timeout = Duration::from_nanos(self.plan.config.duration("default.api.timeout.ms").nanos());
-        let _ = self.kafka.commit_sync(Some(upto), timeout).await;
+        self.kafka.commit_sync(Some(upto), timeout).await.is_ok()
+    }
+
+    fn go_back(&self, records: &[PolledRecord]) {
+        let first: BTreeMap<Partition, &PolledRecord> = records.iter().rev().map(|it| (it.partition, it)).collect();
+        first.into_values().for_each(|record| self.kafka.seek(record.cause, record.partition, record.offset));
     }
 }
