@@ -1,11 +1,10 @@
 //! `odradek sweep` and `odradek merge`: many seeds, and what they came to together.
 
 use std::collections::BTreeSet;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use scenario::Scenario;
 
 use super::program;
@@ -13,6 +12,7 @@ use crate::Status;
 use crate::arguments::{Merge, Sweep};
 use crate::failure::Failure;
 use crate::input;
+use crate::progress::SweepProgress;
 use crate::sweep::items::Items;
 use crate::sweep::line::{RESULTS, Results};
 use crate::sweep::pool::{Work, work};
@@ -42,7 +42,7 @@ pub fn sweep(arguments: &Sweep) -> Result<Status, Failure> {
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("runs").join("sweep"));
     let (mut results, mut fold) = resume(&out.join(RESULTS), &items)?;
     let old = fold.seen().clone();
-    let progress = Progress::new(items.len());
+    let mut progress = SweepProgress::new(items.len());
     let how = Work {
         jobs: arguments.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
         limit: arguments.timeout,
@@ -147,48 +147,5 @@ impl Report<'_> {
             stdout.write_all(summary.text(&program(), &known).as_bytes())?;
         }
         Ok(summary.status())
-    }
-}
-
-/// A bar on a terminal, a plain line now and then elsewhere.
-struct Progress {
-    bar: Option<ProgressBar>,
-    began: Instant,
-    said: std::cell::Cell<Instant>,
-    done: std::cell::Cell<u64>,
-    total: u64,
-}
-
-/// How often a plain line is printed.
-const SAY: Duration = Duration::from_secs(10);
-
-impl Progress {
-    fn new(total: u64) -> Progress {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{bar:30} {pos}/{len}  {per_sec}  {eta} left  {msg}");
-            ProgressBar::new(total).with_style(style.expect("the template is constant"))
-        });
-        let now = Instant::now();
-        Progress { bar, began: now, said: now.into(), done: 0.into(), total }
-    }
-
-    fn step(&self, failed: u64) {
-        self.done.set(self.done.get() + 1);
-        if let Some(bar) = &self.bar {
-            bar.inc(1);
-            bar.set_message(format!("{failed} failed"));
-        } else if self.said.get().elapsed() >= SAY {
-            self.said.set(Instant::now());
-            let (done, total) = (self.done.get(), self.total);
-            let rate = done as f64 / self.began.elapsed().as_secs_f64().max(1e-9);
-            let left = (total.saturating_sub(done)) as f64 / rate.max(1e-9);
-            eprintln!("{done} of {total} runs, {failed} failed, {rate:.1}/s, {left:.0} s left");
-        }
-    }
-
-    fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
     }
 }
