@@ -3,7 +3,10 @@
 use std::fs;
 use std::process::Command;
 
-use crate::support::{Folder, file, odradek};
+use scenario::Options;
+use sim::{Progress, RunOptions};
+
+use crate::support::{Folder, file, odradek, plan, run};
 
 fn fingerprint(output: &std::process::Output) -> String {
     let text = String::from_utf8_lossy(&output.stdout);
@@ -31,6 +34,26 @@ fn a_seed_has_one_fingerprint_in_every_process_folder_environment_and_trace_mode
     assert_eq!(first, fingerprint(&elsewhere), "folder and environment must not change the run");
     let other = fingerprint(&odradek(&here.0, &["run", &scenario, "--seed", "8", "--json", "--trace", "none"]));
     assert_ne!(first, other, "another seed is another run");
+}
+
+#[test]
+fn a_run_that_is_watched_is_the_same_run() {
+    let plan = plan("mail", 7, None, &Options::default());
+    let progress = Progress::default();
+    let options = RunOptions { progress: progress.clone(), ..RunOptions::default() };
+    let watched = std::thread::scope(|scope| {
+        let run = scope.spawn(|| sim::run_plan(&plan, &options));
+        let mut reached = progress.reached();
+        while !run.is_finished() {
+            let now = progress.reached();
+            assert!(now >= reached, "time does not go back: {now:?} after {reached:?}");
+            reached = now;
+        }
+        run.join().expect("it does not panic").unwrap_or_else(|error| panic!("{error}"))
+    });
+    assert_eq!(watched.record.fingerprint, run(&plan).record.fingerprint);
+    let off = progress.reached().as_secs_f64() - watched.record.simulated_seconds;
+    assert!(off.abs() < 1e-6, "the whole run was seen, but {off} s");
 }
 
 #[test]

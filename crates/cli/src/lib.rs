@@ -12,6 +12,7 @@ mod failure;
 mod input;
 mod likelihood;
 mod lines;
+mod progress;
 mod report;
 mod shrink;
 mod sweep;

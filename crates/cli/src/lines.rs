@@ -1,7 +1,7 @@
 //! Files of JSON lines that survive whatever ends their writer: each line is whole, or the last one is left out.
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
@@ -18,23 +18,27 @@ pub struct Lines<T> {
 }
 
 impl<T: Serialize + DeserializeOwned> Lines<T> {
-    /// Opens the file, and reads what is there. Its folder is created.
-    pub fn open(path: &Path) -> Result<(Lines<T>, Vec<T>), Failure> {
+    /// Opens the file, and gives `take` what is there. Its folder is created.
+    pub fn open(path: &Path, mut take: impl FnMut(T)) -> Result<Lines<T>, Failure> {
         let folder = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder).map_err(|error| Failure::file(folder, "create the folder", &error))?;
-        let old: Vec<T> = if path.exists() { read(path)? } else { Vec::new() };
-        let mut text = String::new();
-        for line in &old {
-            text += &json(line)?;
-        }
         // Written anew: a line that a kill cut short must not swallow the next one.
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let draft = folder.join(format!(".{name}.{}", std::process::id()));
-        fs::write(&draft, text).map_err(|error| Failure::file(&draft, "write", &error))?;
+        let unwritten = |error: io::Error| Failure::file(&draft, "write", &error);
+        let mut copy = BufWriter::new(fs::File::create(&draft).map_err(unwritten)?);
+        if path.exists() {
+            read(path, |line: T| {
+                copy.write_all(json(&line)?.as_bytes()).map_err(unwritten)?;
+                take(line);
+                Ok(())
+            })?;
+        }
+        copy.flush().map_err(unwritten)?;
         fs::rename(&draft, path).map_err(|error| Failure::file(path, "write", &error))?;
         let file = fs::OpenOptions::new().append(true).open(path);
         let file = file.map_err(|error| Failure::file(path, "open", &error))?;
-        Ok((Lines { path: path.to_owned(), file, holds: PhantomData }, old))
+        Ok(Lines { path: path.to_owned(), file, holds: PhantomData })
     }
 
     /// Keeps one more.
@@ -49,20 +53,24 @@ fn json(line: &impl Serialize) -> Result<String, Failure> {
     Ok(text)
 }
 
-/// The lines of a file. A last line that was cut short is left out.
-pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, Failure> {
-    let text = fs::read(path).map_err(|error| Failure::file(path, "read", &error))?;
-    let text = String::from_utf8_lossy(&text);
-    let mut lines = Vec::new();
-    for (number, line) in text.lines().enumerate() {
-        match serde_json::from_str(line) {
-            Ok(line) => lines.push(line),
-            Err(_) if !text.ends_with('\n') && number + 1 == text.lines().count() => {}
+/// Gives `take` the lines of a file, one at a time. A last line that was cut short is left out.
+pub fn read<T: DeserializeOwned>(path: &Path, mut take: impl FnMut(T) -> Result<(), Failure>) -> Result<(), Failure> {
+    let unread = |error: io::Error| Failure::file(path, "read", &error);
+    let mut file = BufReader::new(fs::File::open(path).map_err(unread)?);
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        if file.read_until(b'\n', &mut line).map_err(unread)? == 0 {
+            break;
+        }
+        match serde_json::from_slice(&line) {
+            Ok(line) => take(line)?,
+            Err(_) if !line.ends_with(b"\n") => break,
             Err(error) => {
-                let place = format!("{}:{}", path.display(), number + 1);
+                let place = format!("{}:{number}", path.display());
                 return Err(Failure::input(format!("error: {place}: not a result of this version: {error}")));
             }
         }
     }
-    Ok(lines)
+    Ok(())
 }

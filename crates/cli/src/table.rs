@@ -3,6 +3,8 @@
 //! A zero says that these seeds did not show it, never that it cannot happen: so every row names its seeds, and every cell
 //! the seed that shows most.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use sim::{RunRecord, Verdict};
 
@@ -50,7 +52,9 @@ impl Cell {
     fn add(&mut self, value: f64, record: &RunRecord) {
         self.total += value;
         self.runs += u64::from(value > 0.0);
-        if value > self.worst || (value == self.worst && self.worst_seed.is_some_and(|seed| record.seed < seed)) {
+        let before = self.worst_seed.is_some()
+            && (Some(record.seed), Some(&record.again)) < (self.worst_seed, self.again.as_ref());
+        if value > self.worst || (value == self.worst && before) {
             (self.worst, self.worst_seed, self.again) = (value, Some(record.seed), Some(record.again.clone()));
         }
     }
@@ -62,35 +66,79 @@ impl Cell {
 
 /// The rows of all variants among these runs, in the order in which they first appear. Runs of no variant are left out.
 pub fn rows(records: &[&RunRecord]) -> Vec<Row> {
-    let mut rows: Vec<Row> = Vec::new();
-    for record in records {
-        let Some(variant) = &record.variant else { continue };
-        let place = rows.iter().position(|row| row.scenario == record.scenario && row.variant == *variant);
+    let mut rows = Rows::default();
+    records.iter().for_each(|record| rows.add(record));
+    rows.finish()
+}
+
+/// Rows that grow run by run. The order of the runs decides only the order of the rows.
+#[derive(Default, Debug)]
+pub struct Rows(Vec<Growing>);
+
+#[derive(Debug)]
+struct Growing {
+    row: Row,
+    lowest_seed: u64,
+    /// In whole nanoseconds, whose sum does not depend on the order.
+    unavailable: Duration,
+}
+
+impl Rows {
+    /// Takes a run, if it is one of a variant.
+    pub fn add(&mut self, record: &RunRecord) {
+        let Some(variant) = &record.variant else { return };
+        let place = self.0.iter().position(|it| it.row.scenario == record.scenario && it.row.variant == *variant);
         let place = place.unwrap_or_else(|| {
-            rows.push(Row {
-                scenario: record.scenario.clone(),
-                variant: variant.clone(),
-                runs: 0,
-                passed: 0,
-                acked: 0,
-                lost: Cell::default(),
-                duplicated: Cell::default(),
-                out_of_order: Cell::default(),
-                unavailable_seconds: Cell::default(),
-                again: record.again.clone(),
-            });
-            rows.len() - 1
+            self.0.push(Growing::blank(record, variant));
+            self.0.len() - 1
         });
-        let (row, counts) = (&mut rows[place], &record.records);
+        self.0[place].add(record);
+    }
+
+    /// The rows.
+    pub fn finish(&self) -> Vec<Row> {
+        let row = |it: &Growing| {
+            let mut row = it.row.clone();
+            row.unavailable_seconds.total = it.unavailable.as_secs_f64();
+            row
+        };
+        self.0.iter().map(row).collect()
+    }
+}
+
+impl Growing {
+    fn blank(record: &RunRecord, variant: &str) -> Growing {
+        let row = Row {
+            scenario: record.scenario.clone(),
+            variant: variant.to_owned(),
+            runs: 0,
+            passed: 0,
+            acked: 0,
+            lost: Cell::default(),
+            duplicated: Cell::default(),
+            out_of_order: Cell::default(),
+            unavailable_seconds: Cell::default(),
+            again: record.again.clone(),
+        };
+        Growing { row, lowest_seed: record.seed, unavailable: Duration::ZERO }
+    }
+
+    fn add(&mut self, record: &RunRecord) {
+        let (row, counts) = (&mut self.row, &record.records);
         row.runs += 1;
         row.passed += u64::from(record.verdict == Verdict::Pass);
         row.acked += counts.acked;
         row.lost.add(counts.lost as f64, record);
         row.duplicated.add(counts.duplicated as f64, record);
         row.out_of_order.add(counts.out_of_order as f64, record);
-        row.unavailable_seconds.add(record.unavailable_seconds.values().copied().fold(0.0, f64::max), record);
+        let unavailable = record.unavailable_seconds.values().copied().fold(0.0, f64::max);
+        row.unavailable_seconds.add(unavailable, record);
+        self.unavailable =
+            self.unavailable.saturating_add(Duration::try_from_secs_f64(unavailable).unwrap_or_default());
+        if (record.seed, &record.again) < (self.lowest_seed, &row.again) {
+            (self.lowest_seed, row.again) = (record.seed, record.again.clone());
+        }
     }
-    rows
 }
 
 fn command(again: &str, program: &str) -> String {

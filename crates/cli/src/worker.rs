@@ -1,6 +1,6 @@
 //! Worker processes: a run that loops can be killed, an abort is a verdict, and leaks end with the process.
 //!
-//! The protocol is one JSON object a line: a [`Job`] in, a [`Reply`] out.
+//! The protocol is one JSON object a line: a [`Job`] in; [`Reply::Reached`] out now and then, and one last [`Reply`].
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use scenario::Plan;
 use serde::{Deserialize, Serialize};
-use sim::{Outcome, RunOptions, RunRecord};
+use sim::{Outcome, Progress, RunOptions, RunRecord};
 use trace::{Header, Mode, SCHEMA_VERSION, TraceWriter};
 
 use crate::Status;
@@ -22,6 +22,8 @@ pub const COMMIT: &str = env!("ODRADEK_COMMIT");
 
 /// After so many runs a worker is replaced: madsim leaks 0.3 MB a runtime.
 const RECYCLE: u32 = 200;
+/// How often a worker tells how far a run has come.
+const TELL: Duration = Duration::from_millis(250);
 
 /// A plan to run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -53,33 +55,65 @@ pub struct Report {
 
 #[derive(Serialize, Deserialize)]
 enum Reply {
+    /// The simulated time of a run that goes on.
+    Reached(Duration),
     Done(Box<Report>),
     Broke(String),
 }
 
 /// `odradek worker`: runs what comes on standard input until it ends.
 pub fn serve() -> Result<Status, Failure> {
-    let mut out = io::stdout().lock();
     for line in io::stdin().lock().lines() {
         let line = line.map_err(|error| Failure::input(format!("error: cannot read a job: {error}")))?;
         let job: Job = serde_json::from_str(&line)
             .map_err(|error| Failure::input(format!("error: standard input: not a job: {error}")))?;
-        let reply = match perform(&job) {
+        say(&match perform(&job) {
             Ok(report) => Reply::Done(Box::new(report)),
             Err(reason) => Reply::Broke(reason),
-        };
-        serde_json::to_writer(&mut out, &reply).map_err(io::Error::from)?;
-        out.write_all(b"\n")?;
-        out.flush()?;
+        })?;
     }
     Ok(Status::Good)
 }
 
+/// Writes one line, as a whole.
+fn say(reply: &Reply) -> io::Result<()> {
+    let mut line = serde_json::to_vec(reply)?;
+    line.push(b'\n');
+    let mut out = io::stdout().lock();
+    out.write_all(&line)?;
+    out.flush()
+}
+
+/// Runs, and meanwhile gives `tell` the progress from a thread of its own: it is no part of the simulated world, and
+/// outside of it clocks are real.
+fn telling<T>(progress: &Progress, every: Duration, tell: impl Fn(Duration) + Send, run: impl FnOnce() -> T) -> T {
+    let (running, ended) = channel::<()>();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(every) {
+                tell(progress.reached());
+            }
+        });
+        let result = run();
+        drop(running);
+        result
+    })
+}
+
 fn perform(job: &Job) -> Result<Report, String> {
     let plan = Plan::parse("plan.toml", &job.plan).map_err(|error| error.to_string())?;
-    let options = RunOptions { trace: job.trace, variant: job.variant.clone(), again: job.again.clone() };
+    let progress = Progress::default();
+    let options = RunOptions {
+        trace: job.trace,
+        variant: job.variant.clone(),
+        again: job.again.clone(),
+        progress: progress.clone(),
+    };
     let began = Instant::now();
-    let mut outcome = sim::run_plan(&plan, &options).map_err(|error| error.to_string())?;
+    // That nobody listens any more is told by the last reply.
+    let tell = |reached| drop(say(&Reply::Reached(reached)));
+    let outcome = telling(&progress, TELL, tell, || sim::run_plan(&plan, &options));
+    let mut outcome = outcome.map_err(|error| error.to_string())?;
     outcome.record.wall_seconds = began.elapsed().as_secs_f64();
     if let Some(path) = &job.trace_file {
         write_trace(path, &plan, &outcome).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
@@ -179,11 +213,26 @@ impl Worker {
     /// Runs one job for at most `limit` of wall time. A worker that died, hung or broke is an error with its reason,
     /// and a new process takes its place.
     pub fn run(&mut self, job: &Job, limit: Duration) -> Result<Report, Failure> {
-        self.attempt(job, limit).map_err(|how| Failure::broken(format!("error: {how}\nagain: {}", job.again)))
+        self.run_watched(job, limit, &mut |_| ())
+    }
+
+    /// As [`Worker::run`]; now and then `watch` is given the simulated time that the run has reached.
+    pub fn run_watched(
+        &mut self,
+        job: &Job,
+        limit: Duration,
+        watch: &mut dyn FnMut(Duration),
+    ) -> Result<Report, Failure> {
+        let report = self.perform(job, limit, watch);
+        report.map_err(|how| Failure::broken(format!("error: {how}\nagain: {}", job.again)))
     }
 
     /// As [`Worker::run`], telling how it broke.
     pub fn attempt(&mut self, job: &Job, limit: Duration) -> Result<Report, Broken> {
+        self.perform(job, limit, &mut |_| ())
+    }
+
+    fn perform(&mut self, job: &Job, limit: Duration, watch: &mut dyn FnMut(Duration)) -> Result<Report, Broken> {
         let restart = |worker: &mut Worker| match Worker::start() {
             Ok(fresh) => {
                 *worker = fresh;
@@ -199,15 +248,12 @@ impl Worker {
         line.push('\n');
         let sent = self.input.write_all(line.as_bytes()).and_then(|()| self.input.flush());
         let reply = match sent {
-            Ok(()) => self.replies.recv_timeout(limit),
+            Ok(()) => last_reply(&self.replies, limit, watch),
             Err(_) => Err(RecvTimeoutError::Disconnected),
         };
         match reply {
-            Ok(reply) => match serde_json::from_str(&reply) {
-                Ok(Reply::Done(report)) => Ok(*report),
-                Ok(Reply::Broke(reason)) => Err(Broken::Runner(reason)),
-                Err(error) => Err(Broken::Runner(format!("a worker said nonsense: {error}"))),
-            },
+            Ok(Ok(report)) => Ok(*report),
+            Ok(Err(reason)) => Err(Broken::Runner(reason)),
             Err(RecvTimeoutError::Timeout) => {
                 restart(self)?;
                 Err(Broken::Hung(limit))
@@ -217,6 +263,27 @@ impl Worker {
                 restart(self)?;
                 Err(Broken::Died(ended))
             }
+        }
+    }
+}
+
+/// What a run came to, or why it came to nothing.
+type Last = Result<Box<Report>, String>;
+
+/// Waits for what comes of a run; gives `watch` what is said before.
+fn last_reply(
+    replies: &Receiver<String>,
+    limit: Duration,
+    watch: &mut dyn FnMut(Duration),
+) -> Result<Last, RecvTimeoutError> {
+    let began = Instant::now();
+    loop {
+        let reply = replies.recv_timeout(limit.saturating_sub(began.elapsed()))?;
+        match serde_json::from_str(&reply) {
+            Ok(Reply::Reached(simulated)) => watch(simulated),
+            Ok(Reply::Done(report)) => return Ok(Ok(report)),
+            Ok(Reply::Broke(reason)) => return Ok(Err(reason)),
+            Err(error) => return Ok(Err(format!("a worker said nonsense: {error}"))),
         }
     }
 }
@@ -241,5 +308,26 @@ mod tests {
         assert_eq!(died("signal: 11 (SIGSEGV)"), "broken/stack-overflow");
         assert_eq!(died("exit status: 1"), "broken/died");
         assert_eq!(Broken::Hung(Duration::from_secs(2)).seconds(), 2.0);
+    }
+    #[test]
+    fn a_run_that_goes_on_is_watched_until_its_last_reply() {
+        let (sender, replies) = channel();
+        let seconds = |seconds: f64| serde_json::to_string(&Reply::Reached(Duration::from_secs_f64(seconds))).unwrap();
+        let broke = serde_json::to_string(&Reply::Broke("it broke".into())).unwrap();
+        [seconds(0.5), seconds(63.0), broke, seconds(1.0)].into_iter().for_each(|line| sender.send(line).unwrap());
+        let mut seen = Vec::new();
+        let last = last_reply(&replies, Duration::from_secs(60), &mut |reached| seen.push(reached.as_secs_f64()));
+        assert_eq!(last.unwrap().unwrap_err(), "it broke");
+        assert_eq!(seen, [0.5, 63.0]);
+    }
+
+    #[test]
+    fn progress_is_told_while_a_run_goes_on_and_never_after() {
+        let (told, tells) = channel();
+        let tell = move |reached| told.send(reached).expect("the test listens");
+        let progress = Progress::default();
+        let first = telling(&progress, Duration::from_millis(1), tell, || tells.recv());
+        assert_eq!(first, Ok(Duration::ZERO));
+        assert!(tells.iter().all(|reached| reached == Duration::ZERO), "the thread that tells has ended");
     }
 }

@@ -13,6 +13,7 @@ use state::{ClusterState, DigestBuilder};
 use trace::{Event, EventKind, Name};
 
 use crate::expectation::Expectations;
+use crate::progress::Progress;
 use crate::triggers::Triggers;
 use crate::view::View;
 
@@ -27,6 +28,7 @@ struct Inner {
     world: World,
     plan: Rc<Plan>,
     triggers: Triggers,
+    progress: Progress,
     folds: RefCell<Folds>,
 }
 
@@ -58,8 +60,8 @@ pub struct Judged {
 }
 
 impl Judge {
-    /// The judge of a run of `plan` in `world`.
-    pub fn new(world: World, plan: Rc<Plan>) -> Judge {
+    /// The judge of a run of `plan` in `world`, which tells how far it has come.
+    pub fn new(world: World, plan: Rc<Plan>, progress: Progress) -> Judge {
         let slugs = plan.expect.oracles();
         let notes = plan.notes.iter().map(|note| note.text.get("en").cloned().unwrap_or_default()).collect();
         let folds = Folds {
@@ -71,7 +73,7 @@ impl Judge {
             findings: Vec::new(),
             announced: 0,
         };
-        Judge(Rc::new(Inner { world, plan, triggers: Triggers::default(), folds: RefCell::new(folds) }))
+        Judge(Rc::new(Inner { world, plan, triggers: Triggers::default(), progress, folds: RefCell::new(folds) }))
     }
 
     /// The conditions that faults wait for.
@@ -117,9 +119,8 @@ impl Judge {
         let mut events = Vec::new();
         loop {
             self.0.world.take_events(&mut events);
-            if events.is_empty() {
-                return;
-            }
+            let Some(last) = events.last() else { return };
+            self.0.progress.reach(last.at);
             for event in &events {
                 self.observe(event);
             }

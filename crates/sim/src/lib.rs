@@ -7,6 +7,7 @@ mod faults;
 mod judge;
 mod nodes;
 mod outcome;
+mod progress;
 mod run;
 mod scan;
 mod services;
@@ -16,6 +17,7 @@ mod triggers;
 mod view;
 
 pub use outcome::{Outcome, Records, RunRecord, Verdict, ViolationRecord};
+pub use progress::Progress;
 pub use run::{RunError, RunOptions, run_plan};
 pub use story::story;
 pub use table::tables;

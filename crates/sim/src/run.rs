@@ -11,6 +11,7 @@ use trace::{Event, EventId, EventKind, Mode, Name, Phase};
 use crate::faults::{Effect, Injector};
 use crate::judge::{Judge, Judged};
 use crate::outcome::Outcome;
+use crate::progress::Progress;
 use crate::services::{Ledger, SharedLedger};
 use crate::{nodes, scan};
 
@@ -28,6 +29,8 @@ pub struct RunOptions {
     pub variant: Option<String>,
     /// The command that repeats the run, for the record.
     pub again: String,
+    /// Tells how far the run has come.
+    pub progress: Progress,
 }
 
 /// A run that broke: no verdict about the cluster can be given.
@@ -64,8 +67,8 @@ pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<Outcome, RunError> 
         buggify: plan.buggify.iter().map(|mark| Name::new(mark)).collect(),
         ..WorldOptions::default()
     };
-    let owned = plan.clone();
-    let raw = host::sim::run(world_options, move |world| Box::pin(main(world, Rc::new(owned))))
+    let (owned, progress) = (plan.clone(), options.progress.clone());
+    let raw = host::sim::run(world_options, move |world| Box::pin(main(world, Rc::new(owned), progress)))
         .map_err(|panic| RunError::Broke(panic.to_string()))?;
     Ok(crate::table::conclude(plan, options, raw))
 }
@@ -175,9 +178,9 @@ pub(crate) fn title(plan: &Plan) -> String {
     format!("{}, plan {}: {nodes}; {topics}{flaws}", plan.name, plan.seed)
 }
 
-async fn main(world: World, plan: Rc<Plan>) -> Raw {
+async fn main(world: World, plan: Rc<Plan>, progress: Progress) -> Raw {
     let ledger: SharedLedger = Rc::new(Ledger::default());
-    let judge = Judge::new(world.clone(), plan.clone());
+    let judge = Judge::new(world.clone(), plan.clone(), progress);
     judge.start();
     let stops = Rc::new(nodes::Stops::default());
     nodes::add(&world, &plan, &ledger, &stops);

@@ -17,7 +17,7 @@ use crate::directory::PLAN;
 use crate::failure::Failure;
 use crate::lines::Lines;
 use crate::shrink::{Search, Trial};
-use crate::sweep::Line;
+use crate::sweep::Key;
 use crate::sweep::line::broken;
 use crate::worker::{Job, Worker};
 
@@ -67,8 +67,10 @@ struct Known {
 
 /// Works off every part of every bench; gives the scores in the order of the benches.
 pub fn work(benches: &[Bench], how: &How<'_>) -> Result<Vec<Score>, Failure> {
-    let (file, old) = Lines::open(&how.out.join(RUNS))?;
-    let runs = old.into_iter().map(|run: Run| (run.key.clone(), run)).collect();
+    let mut runs = BTreeMap::new();
+    let file = Lines::open(&how.out.join(RUNS), |run: Run| {
+        runs.insert(run.key.clone(), run);
+    })?;
     let known = Mutex::new(Known { runs, file, fresh: 0, said: Instant::now() });
     let mut parts: Vec<(usize, Part)> = Vec::new();
     for (place, bench) in benches.iter().enumerate() {
@@ -155,7 +157,7 @@ impl Hand<'_> {
     /// Runs a plan, unless that was done before.
     fn run(&mut self, plan: &Plan) -> Result<Run, Failure> {
         let text = plan.to_toml();
-        let key = Line::key(&text, None);
+        let key = Key::of(&text, None).to_string();
         if let Some(run) = self.known.lock().expect("no thread panics while it holds this").runs.get(&key) {
             return Ok(run.clone());
         }
@@ -214,12 +216,14 @@ impl Hand<'_> {
 
 /// Shrinks the first detection of every flaw.
 fn shrink(scores: &mut [Score], how: &How<'_>) -> Result<(), Failure> {
-    let (mut file, old) = Lines::open(&how.out.join(SHRUNK))?;
-    let old: BTreeMap<String, Shrunk> = old.into_iter().map(|it: Shrunk| (it.key.clone(), it)).collect();
+    let mut old = BTreeMap::new();
+    let mut file = Lines::open(&how.out.join(SHRUNK), |it: Shrunk| {
+        old.insert(it.key.clone(), it);
+    })?;
     for score in scores {
         let Some(found) = score.first() else { continue };
         let wanted = found.catch.signature.clone();
-        let key = Line::key(&format!("{}{wanted}{}", found.plan.to_toml(), how.shrink), None);
+        let key = Key::of(&format!("{}{wanted}{}", found.plan.to_toml(), how.shrink), None).to_string();
         if let Some(shrunk) = old.get(&key) {
             score.shrunk = Some(shrunk.clone());
             continue;

@@ -7,12 +7,13 @@ use trace::Mode;
 
 use super::diff::{self, Named};
 use super::replay::Scratch;
-use super::run::{LIMIT, progress};
+use super::run::LIMIT;
 use crate::Status;
 use crate::arguments::Check;
 use crate::directory::TRACE;
 use crate::failure::Failure;
 use crate::input;
+use crate::progress::RunProgress;
 use crate::worker::{Job, Worker};
 
 /// Checks every seed: one process traces fully, the other not at all.
@@ -36,14 +37,17 @@ pub fn check(arguments: &Check) -> Result<Status, Failure> {
             again: format!("odradek check {} --seeds {seed}..{}", arguments.scenario.display(), seed + 1),
         };
         let name = scenario.variant().map(|variant| format!("{variant}, ")).unwrap_or_default();
-        let bar = progress(&format!("checking {}, {name}seed {seed}", plan.name));
+        let mut progress = RunProgress::new(format!("{}, {name}seed {seed}", plan.name), &plan);
         // Two cores, two processes: both run at once.
         let (left, right) = std::thread::scope(|scope| {
-            let left = scope.spawn(|| traced.run(&job(Mode::Full), LIMIT));
+            let left = scope.spawn(|| {
+                // The traced one is done last.
+                traced.run_watched(&job(Mode::Full), LIMIT, &mut |simulated| progress.reached(simulated))
+            });
             let right = untraced.run(&job(Mode::None), LIMIT);
             (left.join().expect("the thread only waits for a process"), right)
         });
-        bar.finish_and_clear();
+        progress.finish();
         let (left, right) = (left?.record, right?.record);
         if left.fingerprint == right.fingerprint && left.verdict == right.verdict {
             equal += 1;

@@ -6,12 +6,13 @@ use std::path::Path;
 use sim::{RunRecord, Verdict};
 
 use super::diff::{self, Named};
-use super::run::{LIMIT, progress};
+use super::run::LIMIT;
 use crate::Status;
 use crate::arguments::{Changes, Replay};
 use crate::directory::{self, PLAN, TRACE};
 use crate::failure::Failure;
 use crate::input;
+use crate::progress::RunProgress;
 use crate::worker::{COMMIT, Job, Report, Worker};
 
 /// Runs a run directory or a plan again.
@@ -32,9 +33,9 @@ pub fn replay(arguments: &Replay) -> Result<Status, Failure> {
         variant: recorded.as_ref().and_then(|record| record.variant.clone()),
         again: format!("odradek replay {}", what.display()),
     };
-    let progress = progress(&format!("replaying {}, seed {}", plan.name, plan.seed));
-    let report = Worker::start()?.run(&job, LIMIT);
-    progress.finish_and_clear();
+    let mut progress = RunProgress::new(format!("{} seed {}", plan.name, plan.seed), &plan);
+    let report = Worker::start()?.run_watched(&job, LIMIT, &mut |simulated| progress.reached(simulated));
+    progress.finish();
     let report = report?;
     let mut out = std::io::stdout().lock();
     let Some(recorded) = recorded else {

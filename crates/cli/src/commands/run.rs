@@ -1,10 +1,9 @@
 //! `odradek run`: one seed, the whole story.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use scenario::Plan;
 use sim::{RunRecord, Verdict};
 
@@ -14,6 +13,7 @@ use crate::arguments::{Run, TraceMode};
 use crate::directory::{self, DIGEST, Draft, PLAN, TRACE, VERDICT};
 use crate::failure::Failure;
 use crate::input;
+use crate::progress::RunProgress;
 use crate::table;
 use crate::worker::{Job, Report, Worker};
 
@@ -125,9 +125,9 @@ fn perform(arguments: &Run, path: &Path, case: &Case, place: PathBuf) -> Result<
         again: format!("odradek {again}"),
     };
     let name = variant.as_ref().map_or(plan.name.clone(), |variant| format!("{}/{variant}", plan.name));
-    let progress = progress(&format!("running {name}, seed {}", plan.seed));
-    let report = Worker::start()?.run(&job, LIMIT);
-    progress.finish_and_clear();
+    let mut progress = RunProgress::new(format!("{name} seed {}", plan.seed), plan);
+    let report = Worker::start()?.run_watched(&job, LIMIT, &mut |simulated| progress.reached(simulated));
+    progress.finish();
     let report = report?;
     draft.write(PLAN, &job.plan)?;
     draft.write(DIGEST, &report.digest)?;
@@ -139,18 +139,6 @@ fn perform(arguments: &Run, path: &Path, case: &Case, place: PathBuf) -> Result<
         std::io::stdout().lock().write_all(record.as_bytes())?;
     }
     Ok(Done { report, again, place })
-}
-
-/// A spinner on a terminal, one plain line elsewhere.
-pub fn progress(what: &str) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        eprintln!("{what} ...");
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{spinner} {msg}  {elapsed}").expect("the template is constant");
-    let bar = ProgressBar::new_spinner().with_style(style).with_message(what.to_owned());
-    bar.enable_steady_tick(Duration::from_millis(100));
-    bar
 }
 
 fn for_people(report: &Report, again: &str, place: &Path, traced: bool) -> String {

@@ -5,6 +5,7 @@
 
 mod smaller;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,6 +14,7 @@ use std::time::Duration;
 use scenario::{Plan, SEED_LIMIT};
 
 use crate::failure::Failure;
+use crate::sweep::Key;
 use crate::sweep::line::signature;
 use crate::worker::{Job, Worker};
 
@@ -92,6 +94,8 @@ impl fmt::Display for Size {
 pub struct Search {
     trial: Trial,
     workers: Vec<Worker>,
+    /// Plans that do not fail as wanted: none is tried again.
+    passed: BTreeSet<Key>,
     attempts: usize,
     most: usize,
 }
@@ -100,7 +104,7 @@ impl Search {
     /// Starts the processes; `most` candidates are tried at most.
     pub fn start(trial: Trial, jobs: usize, most: usize) -> Result<Search, Failure> {
         let workers = (0..jobs.max(1)).map(|_| Worker::start()).collect::<Result<_, _>>()?;
-        Ok(Search { trial, workers, attempts: 0, most })
+        Ok(Search { trial, workers, passed: BTreeSet::new(), attempts: 0, most })
     }
 
     /// How many plans were tried.
@@ -111,7 +115,9 @@ impl Search {
     /// The first of the candidates, in their order, that fails as wanted.
     pub fn first(&mut self, candidates: Vec<Plan>) -> Result<Option<Plan>, Failure> {
         let count = self.workers.len();
-        for batch in candidates.chunks(count) {
+        let key = |plan: &Plan| Key::of(&plan.to_toml(), None);
+        let fresh: Vec<Plan> = candidates.into_iter().filter(|plan| !self.passed.contains(&key(plan))).collect();
+        for batch in fresh.chunks(count) {
             if self.attempts >= self.most {
                 return Ok(None);
             }
@@ -132,8 +138,11 @@ impl Search {
                 }
             });
             let found = found.into_inner().expect("no thread panics while it holds this");
-            if let Some(plan) = found.into_iter().flatten().next() {
-                return Ok(Some(plan));
+            for (plan, failed) in batch.iter().zip(found) {
+                match failed {
+                    Some(smaller) => return Ok(Some(smaller)),
+                    None => self.passed.insert(key(plan)),
+                };
             }
         }
         Ok(None)
@@ -146,17 +155,14 @@ impl Search {
         while let Some(simple) = self.first(smaller::without_expectations(&best))? {
             best = simple;
         }
+        let timed = ["liveness", "eventually", "never"].iter().any(|oracle| self.trial.wanted.starts_with(oracle));
+        let shorter = &smaller::SHORTER[..smaller::SHORTER.len() - usize::from(timed)];
         loop {
             let before = best.clone();
+            // First of all: the sooner a run ends, the sooner all that follows is tried.
+            best = self.repeat(shorter, best)?;
             best = self.fewer_faults(best)?;
-            let timed = ["liveness", "eventually", "never"].iter().any(|oracle| self.trial.wanted.starts_with(oracle));
-            let settle: &[smaller::Way] = if timed { &[] } else { &[smaller::shorter_settle] };
-            for way in smaller::WAYS.iter().chain(settle) {
-                // Each way is repeated for as long as it helps.
-                while let Some(smaller) = self.first(way(&best))? {
-                    best = smaller;
-                }
-            }
+            best = self.repeat(smaller::WAYS, best)?;
             // Another order of scheduling is no progress.
             let mut reseeded = before;
             reseeded.schedule_seed = best.schedule_seed;
@@ -164,6 +170,17 @@ impl Search {
                 return Ok(best);
             }
         }
+    }
+
+    /// Goes each way for as long as it helps.
+    fn repeat(&mut self, ways: &[smaller::Way], plan: Plan) -> Result<Plan, Failure> {
+        let mut best = plan;
+        for way in ways {
+            while let Some(smaller) = self.first(way(&best))? {
+                best = smaller;
+            }
+        }
+        Ok(best)
     }
 
     /// ddmin: removes ever smaller parts of the list of faults.

@@ -5,9 +5,12 @@ use scenario::{Duration, Plan, Rate, Trigger};
 /// A way: from a plan to smaller ones.
 pub type Way = fn(&Plan) -> Vec<Plan>;
 
-/// All ways but that of fewer faults.
-pub const WAYS: &[Way] =
-    &[fewer_clients, fewer_partitions, fewer_machines, shorter_run, shorter_faults, slower_clients, plainer];
+/// The ways in which a run ends sooner. Not the last for what is judged by how long healing takes: less time would be a
+/// failure of its own.
+pub const SHORTER: &[Way] = &[shorter_run, shorter_settle];
+
+/// All other ways but that of fewer faults.
+pub const WAYS: &[Way] = &[fewer_clients, fewer_partitions, fewer_machines, shorter_faults, slower_clients, plainer];
 
 fn changed(plan: &Plan, change: impl FnOnce(&mut Plan)) -> Option<Plan> {
     let mut smaller = plan.clone();
@@ -92,24 +95,32 @@ fn fewer_machines(plan: &Plan) -> Vec<Plan> {
     smaller
 }
 
-fn shorter_run(plan: &Plan) -> Vec<Plan> {
+/// How long chaos must last for every timed fault to begin and end.
+fn needed(plan: &Plan) -> Duration {
     let last = plan.faults.iter().filter_map(|fault| match fault.trigger {
         Trigger::At(at) => Some(at.plus(fault.kind.lasts().unwrap_or(Duration::ZERO))),
         Trigger::When { .. } => None,
     });
-    let needed = last.max().unwrap_or(Duration::ZERO).plus(Duration::from_millis(500));
-    let mut smaller = Vec::new();
-    if needed < plan.phases.chaos {
-        smaller.extend(changed(plan, |plan| plan.phases.chaos = Duration::from_millis(needed.millis() + 1)));
-    }
-    smaller.extend(changed(plan, |plan| plan.phases.chaos = half(plan.phases.chaos, 1_000)));
-    smaller.extend(changed(plan, |plan| plan.phases.warmup = half(plan.phases.warmup, 1_000)));
-    smaller
+    last.max().unwrap_or(Duration::ZERO).plus(Duration::from_millis(501))
 }
 
-/// A shorter settle. Not for what is judged by how long healing takes: less time would be a failure of its own.
-pub fn shorter_settle(plan: &Plan) -> Vec<Plan> {
-    changed(plan, |plan| plan.phases.settle = half(plan.phases.settle, 5_000)).into_iter().collect()
+fn shorter_run(plan: &Plan) -> Vec<Plan> {
+    let needed = needed(plan).min(plan.phases.chaos);
+    let all = changed(plan, |plan| plan.phases.chaos = needed);
+    let chaos = changed(plan, |plan| plan.phases.chaos = half(plan.phases.chaos, 1_000));
+    let warmup = changed(plan, |plan| plan.phases.warmup = half(plan.phases.warmup, 1_000));
+    [all, chaos, warmup].into_iter().flatten().collect()
+}
+
+/// A shorter settle; or a longer one that takes over half of the time in which chaos waits for nothing.
+fn shorter_settle(plan: &Plan) -> Vec<Plan> {
+    let shorter = changed(plan, |plan| plan.phases.settle = half(plan.phases.settle, 5_000));
+    let waits = plan.phases.chaos.millis().saturating_sub(needed(plan).millis());
+    let over = changed(plan, |plan| {
+        plan.phases.chaos = Duration::from_millis(plan.phases.chaos.millis() - waits);
+        plan.phases.settle = plan.phases.settle.plus(Duration::from_millis(waits / 2));
+    });
+    shorter.into_iter().chain(over).collect()
 }
 
 fn shorter_faults(plan: &Plan) -> Vec<Plan> {
@@ -137,4 +148,38 @@ fn plainer(plan: &Plan) -> Vec<Plan> {
     let marks = (0..plan.buggify.len()).map(|place| changed(plan, |plan| drop(plan.buggify.remove(place))));
     let marks: Vec<_> = std::iter::once(changed(plan, |plan| plan.buggify.clear())).chain(marks).collect();
     [limits, loss, bandwidth].into_iter().chain(marks).flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(chaos: &str, settle: &str) -> Plan {
+        let text = format!(
+            "schema = 1\nname = \"s\"\nintent = \"i\"\nseed = 1\n[cluster]\nbrokers = 3\nzookeepers = 1\n\
+             [phases]\nwarmup = \"2s\"\nchaos = \"{chaos}\"\nsettle = \"{settle}\"\n\
+             [[fault]]\nid = \"dead\"\nat = \"6s\"\nkind = \"crash\"\nnode = \"broker-1\"\ndown = \"2s\"\n"
+        );
+        Plan::parse("plan.toml", &text).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    #[test]
+    fn every_shorter_run_ends_sooner() {
+        for (chaos, settle) in [("30s", "60s"), ("30s", "5s"), ("9s", "5s"), ("7s", "5s")] {
+            let plan = plan(chaos, settle);
+            let shorter: Vec<Plan> = SHORTER.iter().flat_map(|way| way(&plan)).collect();
+            assert!(!shorter.is_empty(), "{chaos}, {settle}");
+            for shorter in shorter {
+                assert!(shorter.phases.end() < plan.phases.end(), "{:?} of {:?}", shorter.phases, plan.phases);
+            }
+        }
+    }
+
+    #[test]
+    fn settle_takes_over_what_chaos_does_not_need() {
+        let taken = shorter_settle(&plan("30501ms", "5s"));
+        let phases: Vec<_> =
+            taken.iter().map(|plan| (plan.phases.chaos.millis(), plan.phases.settle.millis())).collect();
+        assert_eq!(phases, [(8_501, 16_000)], "it is as short as it gets, and the last fault ends at 8 s");
+    }
 }

@@ -4,24 +4,21 @@
 //! body of a failure and not its message, Jenkins and most GitHub actions show both: so the body says it all. Every case
 //! has a time, which all of them add up.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::{Line, Summary};
+use super::fold::Counts;
+use super::{Fold, Summary};
 use crate::failure::Failure;
 
 /// Writes the report of a sweep.
-pub fn write(path: &Path, lines: &[Line], total: u64) -> Result<(), Failure> {
-    let names: BTreeSet<String> = lines.iter().map(Line::name).collect();
+pub fn write(path: &Path, fold: &Fold, whole: &Summary) -> Result<(), Failure> {
     let mut report = Report::new("odradek sweep");
-    for name in names {
-        let own: Vec<Line> = lines.iter().filter(|line| line.name() == name).cloned().collect();
-        report.add_test_suite(suite(&name, &own));
+    for (name, counts) in fold.by_name() {
+        report.add_test_suite(suite(name, counts));
     }
-    let whole = Summary::of(lines, total);
     let mut suite = TestSuite::new("the sweep");
     suite.set_time(Duration::ZERO);
     let check = |name: &str, wrong: &[String]| {
@@ -46,31 +43,25 @@ fn not_good(kind: NonSuccessKind, message: &str, kind_of: &str, body: &str) -> T
     status
 }
 
-fn suite(name: &str, lines: &[Line]) -> TestSuite {
-    let summary = Summary::of(lines, lines.len() as u64);
+fn suite(name: &str, counts: &Counts) -> TestSuite {
     let mut suite = TestSuite::new(name);
-    suite.set_time(Duration::from_secs_f64(summary.core_seconds.max(0.0)));
-    let seconds = |which: &dyn Fn(&Line) -> bool| {
-        let seconds: f64 = lines.iter().filter(|line| which(line)).map(|line| line.record.wall_seconds).sum();
-        Duration::from_secs_f64(seconds.max(0.0))
-    };
+    suite.set_time(counts.wall);
     let mut passed = TestCase::new("seeds that pass", TestCaseStatus::success());
-    passed.set_classname(name).set_time(seconds(&|line| line.signature().is_none()));
-    passed.set_system_out(format!("{} of {} seeds pass", summary.passed, summary.runs));
+    passed.set_classname(name).set_time(counts.passed_wall);
+    passed.set_system_out(format!("{} of {} seeds pass", counts.passed, counts.runs));
     suite.add_test_case(passed);
-    for failure in &summary.signatures {
+    for (failure, wall) in counts.signatures() {
         let kind = match failure.signature.starts_with("broken/") {
             true => NonSuccessKind::Error,
             false => NonSuccessKind::Failure,
         };
         let body = format!(
             "{}\n{} of {} seeds; first {}, fastest {}\nagain: odradek {}",
-            failure.summary, failure.count, summary.runs, failure.first_seed, failure.fastest_seed, failure.again
+            failure.summary, failure.count, counts.runs, failure.first_seed, failure.fastest_seed, failure.again
         );
         let status = not_good(kind, &failure.summary, &failure.signature, &body);
         let mut case = TestCase::new(failure.signature.clone(), status);
-        case.set_classname(name);
-        case.set_time(seconds(&|line| line.signature().as_ref() == Some(&failure.signature)));
+        case.set_classname(name).set_time(wall);
         suite.add_test_case(case);
     }
     suite

@@ -57,6 +57,35 @@ pub struct Entry {
     pub runs: BTreeSet<String>,
 }
 
+/// A run that did not pass: what the ledger asks of it.
+#[derive(Clone, Debug)]
+pub struct Failing {
+    signature: String,
+    /// 16 digits of its key.
+    run: String,
+    commit: String,
+    /// `SCENARIO`, or `SCENARIO/VARIANT`.
+    name: String,
+    seed: u64,
+    seconds: f64,
+    again: String,
+}
+
+impl Failing {
+    /// The run of this line, if it did not pass.
+    pub fn of(line: &Line) -> Option<Failing> {
+        Some(Failing {
+            signature: line.signature()?,
+            run: line.key.to_string().chars().take(16).collect(),
+            commit: line.commit.clone(),
+            name: line.name(),
+            seed: line.record.seed,
+            seconds: line.record.wall_seconds,
+            again: line.record.again.clone(),
+        })
+    }
+}
+
 /// What the ledger knew of the failures of a sweep, by signature: the entry without this sweep's runs, if any.
 pub type Known = BTreeMap<String, Entry>;
 
@@ -77,9 +106,9 @@ pub fn read(path: &Path) -> Result<BTreeMap<String, Entry>, Failure> {
     Ok(entries)
 }
 
-/// Enters the failures among `lines`, and tells what was known of them from other sweeps.
-pub fn update(path: &Path, lines: &[Line], now: SystemTime) -> Result<Known, Failure> {
-    if lines.iter().all(|line| line.signature().is_none()) {
+/// Enters the failures of a sweep, and tells what was known of them from other sweeps.
+pub fn update(path: &Path, failing: &[Failing], now: SystemTime) -> Result<Known, Failure> {
+    if failing.is_empty() {
         return Ok(Known::new());
     }
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -90,7 +119,7 @@ pub fn update(path: &Path, lines: &[Line], now: SystemTime) -> Result<Known, Fai
     let held = File::create(&lock).and_then(|file| file.lock().map(|()| file));
     let _held = held.map_err(|error| Failure::file(&lock, "lock", &error))?;
     let mut entries = read(path)?;
-    let known = enter(&mut entries, lines, &date(now));
+    let known = enter(&mut entries, failing, &date(now));
     let mut text = String::new();
     for entry in entries.values() {
         text += &serde_json::to_string(entry).map_err(|error| Failure::broken(error.to_string()))?;
@@ -108,37 +137,29 @@ fn beside(path: &Path, extension: &str) -> PathBuf {
     path.with_file_name(format!(".{name}.{extension}"))
 }
 
-fn enter(entries: &mut BTreeMap<String, Entry>, lines: &[Line], date: &str) -> Known {
-    let run = |line: &Line| line.key.chars().take(16).collect::<String>();
-    let own: BTreeSet<String> = lines.iter().map(run).collect();
+fn enter(entries: &mut BTreeMap<String, Entry>, failing: &[Failing], date: &str) -> Known {
+    let own: BTreeSet<String> = failing.iter().map(|it| it.run.clone()).collect();
     // What is known comes from other sweeps: to report one twice makes none of its failures older.
     let elsewhere = entries.iter().filter(|(_, entry)| !entry.runs.is_subset(&own));
     let before: Known = elsewhere.map(|(signature, entry)| (signature.clone(), entry.clone())).collect();
-    let mut failures: Vec<(String, &Line)> = lines.iter().filter_map(|line| Some((line.signature()?, line))).collect();
-    failures.sort_by_cached_key(|(_, line)| (line.name(), line.record.seed));
+    let mut failing: Vec<&Failing> = failing.iter().collect();
+    failing.sort_by_key(|it| (&it.name, it.seed, &it.run));
     let mut known = Known::new();
-    for (signature, line) in failures {
-        if let Some(entry) = before.get(&signature) {
+    for Failing { signature, run, commit, name, seed, seconds, again } in failing {
+        if let Some(entry) = before.get(signature) {
             known.insert(signature.clone(), entry.clone());
         }
-        let record = &line.record;
-        let sighting =
-            Sighting { date: date.into(), commit: line.commit.clone(), scenario: line.name(), seed: record.seed };
-        let fastest = Fastest {
-            scenario: line.name(),
-            seed: record.seed,
-            seconds: record.wall_seconds,
-            again: record.again.clone(),
-        };
+        let sighting = Sighting { date: date.into(), commit: commit.clone(), scenario: name.clone(), seed: *seed };
+        let fastest = Fastest { scenario: name.clone(), seed: *seed, seconds: *seconds, again: again.clone() };
         let entry = entries.entry(signature.clone()).or_insert_with(|| Entry {
-            signature,
+            signature: signature.clone(),
             count: 0,
             first: sighting.clone(),
             last: sighting.clone(),
             fastest: fastest.clone(),
             runs: BTreeSet::new(),
         });
-        if entry.runs.insert(run(line)) {
+        if entry.runs.insert(run.clone()) {
             entry.count += 1;
             entry.last = sighting;
             if fastest.seconds < entry.fastest.seconds {
@@ -175,31 +196,19 @@ fn date(now: SystemTime) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::worker::{Broken, Job};
     use std::time::Duration;
 
-    fn hung(key: &str, seed: u64, seconds: u64) -> Line {
-        let text = "schema = 1\nname = \"s\"\nintent = \"i\"\nseed = 1\n[cluster]\nbrokers = 1\nzookeepers = 1\n\
-                    [phases]\nwarmup = \"1s\"\nchaos = \"1s\"\nsettle = \"1s\"\n";
-        let mut plan = scenario::Plan::parse("plan.toml", text).unwrap_or_else(|error| panic!("{error}"));
-        plan.seed = seed;
-        let job = Job {
-            plan: String::new(),
-            trace: trace::Mode::None,
-            trace_file: None,
-            variant: None,
-            again: format!("odradek run s.toml --seed {seed}"),
-        };
-        let record = super::super::line::broken(&plan, &job, &Broken::Hung(Duration::from_secs(seconds)));
-        Line {
-            key: format!("{key:0>16}ffff"),
+    use super::*;
+
+    fn hung(run: &str, seed: u64, seconds: f64) -> Failing {
+        Failing {
+            signature: "broken/hung".into(),
+            run: run.into(),
             commit: "abc".into(),
-            file: "s.toml".into(),
-            sometimes: vec![],
-            total: 3,
-            same: None,
-            record,
+            name: "s".into(),
+            seed,
+            seconds,
+            again: format!("odradek run s.toml --seed {seed}"),
         }
     }
 
@@ -214,7 +223,7 @@ mod tests {
     #[test]
     fn a_run_is_counted_once_however_often_it_is_reported() {
         let mut entries = BTreeMap::new();
-        let lines = [hung("1", 7, 9), hung("2", 5, 3)];
+        let lines = [hung("1", 7, 9.0), hung("2", 5, 3.0)];
         assert!(enter(&mut entries, &lines[..1], "2026-01-01").is_empty(), "nothing was known");
         assert!(enter(&mut entries, &lines, "2026-01-02").is_empty(), "the sweep goes on: it is still its own news");
         assert!(enter(&mut entries, &lines, "2026-01-03").is_empty(), "reported again");
@@ -226,8 +235,8 @@ mod tests {
     #[test]
     fn another_sweep_meets_what_is_known() {
         let mut entries = BTreeMap::new();
-        enter(&mut entries, &[hung("1", 7, 9)], "2026-01-01");
-        let known = enter(&mut entries, &[hung("3", 8, 10)], "2026-02-01");
+        enter(&mut entries, &[hung("1", 7, 9.0)], "2026-01-01");
+        let known = enter(&mut entries, &[hung("3", 8, 10.0)], "2026-02-01");
         assert_eq!(
             age(&known, "broken/hung"),
             "known since 2026-01-01 (s seed 7, commit abc), last seen 2026-01-01, 1 runs before"

@@ -1,6 +1,7 @@
 //! What is kept of one finished seed: a line of `results.jsonl`, from which a sweep resumes and shards merge.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use scenario::Plan;
 use serde::{Deserialize, Serialize};
@@ -12,11 +13,47 @@ use crate::worker::{Broken, COMMIT, Job};
 /// The file of a sweep's results.
 pub const RESULTS: &str = "results.jsonl";
 
+/// Names what was run: a hash of the plan and the build. Equal keys are the same run.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Key(u128);
+
+impl Key {
+    /// The key of a plan.
+    pub fn of(plan: &str, variant: Option<&str>) -> Key {
+        let hash = |start: u64| {
+            let bytes = plan.bytes().chain(COMMIT.bytes()).chain(variant.unwrap_or_default().bytes());
+            bytes.fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+        };
+        Key(u128::from(hash(0xcbf2_9ce4_8422_2325)) << 64 | u128::from(hash(0x84222325cbf29ce4)))
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl TryFrom<String> for Key {
+    type Error = std::num::ParseIntError;
+
+    fn try_from(digits: String) -> Result<Key, Self::Error> {
+        u128::from_str_radix(&digits, 16).map(Key)
+    }
+}
+
+impl From<Key> for String {
+    fn from(key: Key) -> String {
+        key.to_string()
+    }
+}
+
 /// A finished seed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Line {
-    /// Names what was run: a hash of the plan and the build. Equal keys are the same run.
-    pub key: String,
+    /// Names what was run.
+    pub key: Key,
     /// The commit of the program that ran it.
     #[serde(default)]
     pub commit: String,
@@ -33,15 +70,6 @@ pub struct Line {
 }
 
 impl Line {
-    /// The run's key.
-    pub fn key(plan: &str, variant: Option<&str>) -> String {
-        let hash = |start: u64| {
-            let bytes = plan.bytes().chain(COMMIT.bytes()).chain(variant.unwrap_or_default().bytes());
-            bytes.fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
-        };
-        format!("{:016x}{:016x}", hash(0xcbf2_9ce4_8422_2325), hash(0x84222325cbf29ce4))
-    }
-
     /// What was run, as people call it: `SCENARIO`, or `SCENARIO/VARIANT`.
     pub fn name(&self) -> String {
         let scenario = &self.record.scenario;

@@ -1,5 +1,7 @@
 //! Sweeps: many seeds, each distinct failure named once.
 
+pub mod fold;
+pub mod items;
 pub mod junit;
 pub mod ledger;
 pub mod line;
@@ -7,5 +9,6 @@ pub mod markdown;
 pub mod pool;
 pub mod summary;
 
-pub use line::Line;
+pub use fold::Fold;
+pub use line::{Key, Line};
 pub use summary::Summary;

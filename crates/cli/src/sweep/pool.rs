@@ -1,16 +1,17 @@
 //! Worker processes at work: each thread holds one process and takes the next item when it is free.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
-use scenario::Scenario;
 use sim::Verdict;
 use trace::Mode;
 
-use super::line::{self, Line};
+use super::items::Items;
+use super::line::{self, Key, Line};
 use crate::directory::{self, DIGEST, Draft, PLAN, VERDICT};
 use crate::failure::Failure;
 use crate::worker::{Broken, COMMIT, Job, Report, Worker};
@@ -19,18 +20,6 @@ use crate::worker::{Broken, COMMIT, Job, Report, Worker};
 const RECHECK: u64 = 20;
 /// So many failures of a signature keep their trace.
 const TRACES: usize = 3;
-
-/// One seed of one scenario.
-pub struct Item<'a> {
-    /// The scenario's file.
-    pub file: &'a Path,
-    /// The scenario.
-    pub scenario: &'a Scenario,
-    /// The seed.
-    pub seed: u64,
-    /// The words of the command that repeats it.
-    pub again: String,
-}
 
 /// How to work.
 pub struct Work<'a> {
@@ -50,17 +39,17 @@ pub struct Work<'a> {
 
 /// Works off the items that are not `known`; gives every line to `take`, in the order in which they are finished.
 pub fn work(
-    items: &[Item<'_>],
+    items: &Items<'_>,
     work: &Work<'_>,
-    known: &(dyn Fn(&str) -> bool + Sync),
+    known: &BTreeSet<Key>,
     take: &mut dyn FnMut(Option<Line>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let next = AtomicUsize::new(0);
+    let next = AtomicU64::new(0);
     let stop = AtomicBool::new(false);
-    let traced = Mutex::new(std::collections::BTreeMap::<String, usize>::new());
+    let traced = Mutex::new(BTreeMap::new());
     let (sender, results) = channel();
     std::thread::scope(|scope| {
-        for _ in 0..work.jobs.min(items.len()).max(1) {
+        for _ in 0..items.len().clamp(1, work.jobs.max(1) as u64) {
             let (sender, next, stop, traced) = (sender.clone(), &next, &stop, &traced);
             scope.spawn(move || {
                 let failed = one_process(items, work, known, next, stop, traced, &sender);
@@ -87,12 +76,12 @@ pub fn work(
 type Sent = Result<Option<Line>, Failure>;
 
 fn one_process(
-    items: &[Item<'_>],
+    items: &Items<'_>,
     work: &Work<'_>,
-    known: &(dyn Fn(&str) -> bool + Sync),
-    next: &AtomicUsize,
+    known: &BTreeSet<Key>,
+    next: &AtomicU64,
     stop: &AtomicBool,
-    traced: &Mutex<std::collections::BTreeMap<String, usize>>,
+    traced: &Mutex<BTreeMap<String, usize>>,
     sender: &Sender<Sent>,
 ) -> Result<(), Failure> {
     let mut worker = Worker::start()?;
@@ -101,8 +90,8 @@ fn one_process(
         let plan = item.scenario.resolve(item.seed, None)?;
         let text = plan.to_toml();
         let variant = item.scenario.variant();
-        let key = Line::key(&text, variant);
-        if known(&key) {
+        let key = Key::of(&text, variant);
+        if known.contains(&key) {
             if sender.send(Ok(None)).is_err() {
                 return Ok(());
             }

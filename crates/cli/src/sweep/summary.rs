@@ -1,12 +1,10 @@
 //! What a sweep came to: counts, each distinct failure once, marks, determinism.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
-use sim::Verdict;
 
-use super::Line;
 use super::ledger::{self, Known};
 use crate::Status;
 use crate::table::{self, Row};
@@ -72,51 +70,6 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Sums up. Lines may come in any order, and more than once: the same lines give the same summary.
-    pub fn of(lines: &[Line], total: u64) -> Summary {
-        let mut seen = BTreeSet::new();
-        let mut lines: Vec<&Line> = lines.iter().filter(|line| seen.insert(&line.key)).collect();
-        lines.sort_by_cached_key(|line| (line.name(), line.record.seed, line.key.clone()));
-        let count = |verdict| lines.iter().filter(|line| line.record.verdict == verdict).count() as u64;
-        let mut marks = BTreeMap::new();
-        let mut wanted: BTreeMap<(String, &str), bool> = BTreeMap::new();
-        for line in &lines {
-            for (mark, times) in &line.record.marks {
-                *marks.entry(mark.clone()).or_insert(0) += times;
-            }
-            for mark in &line.sometimes {
-                *wanted.entry((line.name(), mark)).or_insert(false) |= line.record.marks.contains_key(mark);
-            }
-        }
-        let mismatches: Vec<String> = lines
-            .iter()
-            .filter(|line| line.same == Some(false))
-            .map(|line| format!("{} seed {}", line.name(), line.record.seed))
-            .collect();
-        Summary {
-            kind: "summary".into(),
-            schema: 1,
-            runs: lines.len() as u64,
-            total,
-            passed: count(Verdict::Pass),
-            failed: count(Verdict::Fail),
-            errors: count(Verdict::Error),
-            signatures: signatures(&lines),
-            variants: table::rows(&lines.iter().map(|line| &line.record).collect::<Vec<_>>()),
-            marks,
-            unreached_marks: wanted
-                .iter()
-                .filter(|(_, reached)| !**reached)
-                .map(|((scenario, mark), _)| format!("{scenario}: {mark}"))
-                .collect(),
-            fingerprint_mismatches: mismatches.len() as u64,
-            mismatches,
-            rechecked: lines.iter().filter(|line| line.same.is_some()).count() as u64,
-            core_seconds: lines.iter().map(|line| line.record.wall_seconds).sum(),
-            simulated_seconds: lines.iter().map(|line| line.record.simulated_seconds).sum(),
-        }
-    }
-
     /// Whether every seed was run: only then an unreached mark says something.
     pub fn is_complete(&self) -> bool {
         self.runs >= self.total
@@ -187,31 +140,4 @@ impl Summary {
 
 fn line(text: &mut String, line: String) {
     writeln!(text, "{line}").expect("a string takes all");
-}
-
-fn signatures(lines: &[&Line]) -> Vec<Signature> {
-    let mut found: BTreeMap<String, Signature> = BTreeMap::new();
-    for line in lines {
-        let (Some(signature), record) = (line.signature(), &line.record) else { continue };
-        let again = record.again.strip_prefix("odradek ").unwrap_or(&record.again).to_owned();
-        let entry = found.entry(signature.clone()).or_insert_with(|| Signature {
-            signature,
-            scenario: line.name(),
-            count: 0,
-            first_seed: record.seed,
-            fastest_seed: record.seed,
-            fastest_seconds: record.wall_seconds,
-            summary: record.reason.clone(),
-            again: again.clone(),
-        });
-        entry.count += 1;
-        entry.first_seed = entry.first_seed.min(record.seed);
-        if record.wall_seconds < entry.fastest_seconds {
-            (entry.fastest_seed, entry.fastest_seconds, entry.again) = (record.seed, record.wall_seconds, again);
-            (entry.scenario, entry.summary) = (line.name(), record.reason.clone());
-        }
-    }
-    let mut found: Vec<Signature> = found.into_values().collect();
-    found.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.signature.cmp(&b.signature)));
-    found
 }
