@@ -2,7 +2,7 @@
 //! member's name, `group.instance.id`, stands for one member; and who was replaced does not come back.
 //!
 //! From: KIP-345 (KAFKA-8225, KAFKA-10284), KIP-429 (KAFKA-12983, KAFKA-12984, KAFKA-13419, KAFKA-14639).
-//! Legal: members that were removed and do not know it yet go on with what they had; after a power loss of what was not flushed, or an
+//! Legal: members that were removed, and static members that missed a rebalance, go on with what they had until they hear of it; after a power loss of what was not flushed, or an
 //! unclean election of the group's partition of `__consumer_offsets`, a group may begin anew.
 //! Not checked: that every partition has an owner (liveness tells who stands still).
 
@@ -34,6 +34,8 @@ struct Group {
 struct Held {
     group: Option<Name>,
     member: Option<Name>,
+    /// The generation that it knows to be in.
+    generation: i32,
     partitions: BTreeMap<Partition, EventId>,
 }
 
@@ -61,7 +63,9 @@ impl Oracle for Assignment {
             EventKind::MemberAssigned { group, member, generation, partitions } => {
                 self.assigned(event, *group, (*member, *generation), partitions, findings);
             }
-            EventKind::GroupJoined { group, member, .. } => self.answered(event, *group, *member),
+            EventKind::GroupJoined { group, member, generation, .. } => {
+                self.answered(event, *group, *member, *generation);
+            }
             EventKind::PartitionsAssigned { group, member, generation, partitions } => {
                 self.taken(event, *group, (*member, *generation), partitions, findings);
             }
@@ -117,15 +121,17 @@ impl Assignment {
             findings.raise(Charge::at(event, None, "replaced-member-back", summary).proven_by([answered]));
         }
         group.members.remove(&member);
+        // A static member's successor has what it had.
+        group.assigned.remove(&member);
         if reason.as_str() == "replaced" {
             group.replaced.insert(member, EventId::ROOT);
         }
     }
 
     /// A member was told that it is one: from then on whom it replaced is gone for good.
-    fn answered(&mut self, event: &Event, name: Name, member: Name) {
+    fn answered(&mut self, event: &Event, name: Name, member: Name, generation: i32) {
         let held = self.held.entry(event.node).or_default();
-        (held.group, held.member) = (Some(name), Some(member));
+        (held.group, held.member, held.generation) = (Some(name), Some(member), generation);
         let group = self.groups.entry(name).or_default();
         group.replaced.values_mut().filter(|answered| **answered == EventId::ROOT).for_each(|it| *it = event.id);
     }
@@ -155,7 +161,7 @@ impl Assignment {
         group.assigned.insert(member, (partitions.to_vec(), event.id));
     }
 
-    /// A consumer takes partitions over: nobody who is in that generation may still hold them.
+    /// A consumer takes partitions over: nobody who joined that generation may still hold them.
     fn taken(
         &mut self,
         event: &Event,
@@ -164,11 +170,9 @@ impl Assignment {
         partitions: &[Partition],
         findings: &mut Findings,
     ) {
-        let group = self.groups.entry(name).or_default();
-        let in_generation = |id: &Name| group.generation == generation && group.assigned.contains_key(id);
         for (node, held) in self.held.iter().filter(|(node, held)| **node != event.node && held.group == Some(name)) {
             findings.fact();
-            let Some(other) = held.member.filter(|id| *id != member && in_generation(id)) else { continue };
+            let Some(other) = held.member.filter(|id| *id != member && held.generation == generation) else { continue };
             if let Some((both, since)) = partitions.iter().find_map(|it| held.partitions.get_key_value(it)) {
                 let summary = format!(
                     "group {name}, generation {generation}: {} takes {both}, and {node} ({other}), a member of that generation, \
@@ -218,8 +222,8 @@ mod tests {
     fn nobody_takes_what_a_member_of_the_same_generation_still_has() {
         let mut story = story();
         story.assigns(1, "m-0", &[0]).takes("mail-service-0", "m-0", 1, &[0]);
-        story.assigns(2, "m-0", &[]).assigns(2, "m-1", &[0]).takes("mail-service-1", "m-1", 2, &[0]);
-        story.fires(&["double-owned"]);
+        story.answered_join("mail-service-0", "m-0", 2).assigns(2, "m-0", &[]).assigns(2, "m-1", &[0]);
+        story.takes("mail-service-1", "m-1", 2, &[0]).fires(&["double-owned"]);
     }
 
     #[test]
@@ -227,6 +231,14 @@ mod tests {
         let mut evicted = story();
         evicted.assigns(1, "m-0", &[0]).takes("mail-service-0", "m-0", 1, &[0]);
         evicted.assigns(2, "m-1", &[0]).takes("mail-service-1", "m-1", 2, &[0]).quiet();
+        let mut absent = story();
+        absent.assigns(1, "m-0", &[0]).answered_join("mail-service-0", "m-0", 1).takes(
+            "mail-service-0",
+            "m-0",
+            1,
+            &[0],
+        );
+        absent.assigns(2, "m-0", &[]).assigns(2, "m-1", &[0]).takes("mail-service-1", "m-1", 2, &[0]).quiet();
         let mut dead = story();
         dead.assigns(1, "m-0", &[0]).takes("mail-service-0", "m-0", 1, &[0]).kill_client("mail-service-0");
         dead.assigns(2, "m-0", &[]).assigns(2, "m-1", &[0]).takes("mail-service-1", "m-1", 2, &[0]).quiet();
@@ -238,8 +250,8 @@ mod tests {
         twins.member_joins("m-0", "server", "mail-service-0").member_joins("m-1", "server", "mail-service-1");
         twins.fires(&["two-of-one-instance"]);
         let mut heir = story();
-        heir.member_joins("m-0", "server", "mail-service-0").member_leaves("m-0", "replaced");
-        heir.member_joins("m-1", "server", "mail-service-1").quiet();
+        heir.member_joins("m-0", "server", "mail-service-0").assigns(1, "m-0", &[0]).member_leaves("m-0", "replaced");
+        heir.member_joins("m-1", "server", "mail-service-1").assigns(1, "m-1", &[0]).quiet();
     }
 
     #[test]

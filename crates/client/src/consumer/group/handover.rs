@@ -263,8 +263,9 @@ impl Shared {
         self.follow_metadata();
         self.wake.notify_one();
         if self.config.flaws.store_offset_after_revoke {
-            let mut stored = std::mem::take(&mut *group.stored.borrow_mut());
-            stored.retain(|partition, _| added.contains(partition));
+            let mut kept = group.stored.borrow_mut();
+            let stored = added.iter().filter_map(|partition| Some((*partition, kept.remove(partition)?))).collect();
+            drop(kept);
             // That it fails is told by its events.
             let _ = self.queue_commit(group, stored, None);
         }
