@@ -1,9 +1,12 @@
 //! Invariants of the cluster: they see every node. One file each.
 
+pub(crate) mod assignment;
+pub(crate) mod client_contract;
 pub(crate) mod committed_durability;
 pub(crate) mod control_fencing;
 pub(crate) mod ensemble;
 mod excuse;
+pub(crate) mod group_offsets;
 pub(crate) mod high_watermark;
 pub(crate) mod idempotence;
 pub(crate) mod isr_safety;

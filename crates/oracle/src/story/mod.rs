@@ -4,6 +4,7 @@
 //! know offsets and epochs, so that it tells only what matters.
 
 mod events;
+mod groups;
 
 use trace::{BrokerList, Event, EventId, EventKind, Name, Partition};
 
@@ -207,11 +208,6 @@ impl Story {
 
     pub fn one_in_flight(&mut self) -> &mut Story {
         self.client(PRODUCER).max_in_flight = 1;
-        self
-    }
-
-    pub fn group(&mut self, group: &str) -> &mut Story {
-        self.client(CONSUMER).group = Some(Name::new(group));
         self
     }
 }
