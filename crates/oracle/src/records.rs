@@ -179,9 +179,9 @@ impl Records {
             }
             // A member's positions last as long as its assignment.
             EventKind::PartitionsAssigned { partitions, .. } | EventKind::PartitionsRevoked { partitions, .. } => {
-                for partition in partitions {
-                    let partition = self.place(*partition);
-                    self.positions.swap_remove(&(event.node, partition));
+                let places = partitions.iter().filter_map(|partition| self.partitions.get_index_of(partition));
+                for place in places {
+                    self.positions.swap_remove(&(event.node, place as u32));
                 }
             }
             EventKind::PhaseBegan { phase: Phase::Verify } => self.verifying = true,

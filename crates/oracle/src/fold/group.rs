@@ -62,6 +62,11 @@ impl Group {
         members.map(|(name, member)| (*name, member))
     }
 
+    /// This broker reads the group from the log again: what it saw before counts no more.
+    pub(super) fn reload(&mut self, broker: Name) {
+        self.views.swap_remove(&broker);
+    }
+
     fn change(&mut self, event: &Event, state: GroupState, generation: i32) {
         let known = self.views.get(&event.node);
         let is_same = known.is_some_and(|view| view.generation == generation);

@@ -185,8 +185,15 @@ impl World {
                 }
             }
             EventKind::FaultBegan { kind, target, .. } => self.fault(event.id, *kind, *target),
+            EventKind::CoordinatorLoaded { partition, .. } => self.reload_groups(*partition, event.node),
             _ => group::apply(&mut self.groups, event),
         }
+    }
+
+    fn reload_groups(&mut self, partition: Partition, broker: Name) {
+        let lives_there = |name: &Name| self.offsets_partition(*name) == Some(partition);
+        let names: Vec<Name> = self.groups.keys().copied().filter(lives_there).collect();
+        names.iter().for_each(|name| self.groups[name].reload(broker));
     }
 
     fn stop(&mut self, name: Name, reason: StopReason) {

@@ -51,10 +51,10 @@ impl Oracle for ClientContract {
             EventKind::PositionReset { partition, from, to, reason } => {
                 self.check_reset(moment, *partition, (*from, *to), *reason, findings);
             }
-            EventKind::PartitionCreated { partition, .. } => {
-                if moment.world.partition(*partition).is_some_and(|fold| fold.recreated) {
-                    self.recreated.insert(*partition, event.id);
-                }
+            EventKind::PartitionCreated { partition, .. }
+                if moment.world.partition(*partition).is_some_and(|fold| fold.recreated) =>
+            {
+                self.recreated.insert(*partition, event.id);
             }
             EventKind::Served { partition, base_offset, client, .. } => {
                 self.check_incarnation(moment, *partition, (*client, *base_offset), findings);

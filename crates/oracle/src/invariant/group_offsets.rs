@@ -47,8 +47,9 @@ struct Committed {
 /// What a consumer was given of a partition.
 #[derive(Default)]
 struct Reach {
-    /// When it was last assigned the partition.
+    /// When it was last assigned the partition, and in which generation.
     assigned: EventId,
+    assigned_in: i32,
     /// Where its position was reset to last, and at least, since then.
     start: Option<i64>,
     lowest: Option<i64>,
@@ -211,7 +212,9 @@ impl GroupOffsets {
         {
             check_reach(moment, key, &commit, reach, findings);
             let before = committed.last(replica, commit.at).filter(|_| !committed.forgotten);
-            if let Some(before) = before.filter(|before| before.offset > commit.offset) {
+            // A commit of an earlier assignment may have waited long to be replicated.
+            let is_of_now = commit.generation >= reach.assigned_in;
+            if let Some(before) = before.filter(|before| before.offset > commit.offset && is_of_now) {
                 check_way_back(moment, key, (&commit, before), reach, findings);
             }
         }
@@ -281,10 +284,11 @@ impl GroupOffsets {
                 reach.lowest = Some(reach.lowest.map_or(*to, |lowest| lowest.min(*to)));
                 reach.furthest = reach.furthest.max(*to);
             }
-            EventKind::PartitionsAssigned { partitions, .. } => {
+            EventKind::PartitionsAssigned { generation, partitions, .. } => {
                 for partition in partitions {
                     let reach = self.reaches.entry((event.node, *partition)).or_default();
-                    (reach.assigned, reach.start, reach.lowest, reach.acked) = (event.id, None, None, None);
+                    (reach.assigned, reach.assigned_in) = (event.id, *generation);
+                    (reach.start, reach.lowest, reach.acked) = (None, None, None);
                 }
             }
             EventKind::CommitAcked { partition, offset, .. } => {
@@ -430,6 +434,11 @@ mod tests {
     fn who_is_no_member_commits_to_an_empty_group_only() {
         story(4).wait(11).commits("", -1, 2).fires(&["from-outside"]);
         story(4).leaves("a", "left").group_is(GroupState::Empty, 2).wait(11).commits("", -1, 2).quiet();
+    }
+
+    #[test]
+    fn a_coordinator_that_reads_its_groups_again_forgets_what_it_saw_before() {
+        story(4).coordinator(2).coordinator(1).wait(11).commits("", -1, 2).group_is(GroupState::Stable, 1).quiet();
     }
 
     #[test]
