@@ -91,6 +91,9 @@ pub struct ClientFacts {
     pub ordered_keys: bool,
     /// A consumer's group; without one it reads every partition of its topics by itself.
     pub group: Option<Name>,
+    /// With `enable.auto.commit` in a group, the time in nanoseconds that it takes at least to commit what polls returned before it
+    /// gives a partition up without having done so (`max.poll.interval.ms`, or what its `close` waits if that is less); else 0.
+    pub revocation_commit_ns: u64,
     /// The topics a consumer reads.
     pub topics: Vec<Name>,
     /// When a member of a group commits.

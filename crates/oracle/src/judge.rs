@@ -80,20 +80,22 @@ const ORACLES: [(&str, &str, Maker); 25] = [
     ("list-offsets", "The end of a partition, as clients are told it, never goes back.", || {
         Box::<invariant::list_offsets::ListOffsets>::default()
     }),
-    (
-        "assignment",
-        "In a generation of a group a partition has one owner, and a static name stands for one member.",
-        || Box::<invariant::assignment::Assignment>::default(),
-    ),
-    ("group-offsets", "A committed offset is what a member committed last, also after a failover.", || {
-        Box::<invariant::group_offsets::GroupOffsets>::default()
-    }),
-    ("client-contract", "A consumer's position moves only as it should, and each send has one outcome.", || {
-        Box::<invariant::client_contract::ClientContract>::default()
-    }),
     ("liveness", "After healing, leaders and full ISRs return, requests are answered, consumers catch up.", || {
         Box::<invariant::liveness::Liveness>::default()
     }),
+    ("assignment", "A partition has at most one owner in a generation of a group.", || {
+        Box::<invariant::assignment::Assignment>::default()
+    }),
+    (
+        "group-offsets",
+        "A group's committed offsets change only by what its members may commit, and are not forgotten.",
+        || Box::<invariant::group_offsets::GroupOffsets>::default(),
+    ),
+    (
+        "client-contract",
+        "A consumer's position moves only by delivery, seek or declared reset; a send resolves once.",
+        || Box::<invariant::client_contract::ClientContract>::default(),
+    ),
     ("lost-write", "An acknowledged record can be read at the end.", || {
         Box::<history::lost_write::LostWrite>::default()
     }),
@@ -121,7 +123,7 @@ const ORACLES: [(&str, &str, Maker); 25] = [
     }),
 ];
 
-/// Oracles of groups: in a run that has none they take no seat, since they could prove nothing.
+/// The oracles of groups. What a run has nothing of cannot be judged: without a client in a group they take no part.
 const OF_GROUPS: [&str; 4] = ["assignment", "group-offsets", "redelivery", "unprocessed"];
 
 /// Every oracle's slug, in the order of reports.
@@ -179,7 +181,7 @@ pub struct Judge {
 }
 
 impl Judge {
-    /// A judge with the oracles of these slugs (see [`select`]).
+    /// A judge with the oracles of these slugs (see [`select`]); those of groups only if a client is in one.
     ///
     /// # Panics
     /// If a slug is unknown: [`select`] gives known ones only.
@@ -190,8 +192,8 @@ impl Judge {
             Seat { slug, oracle: make(), ledger: Ledger::default() }
         };
         let has_groups = context.clients.values().any(|facts| facts.group.is_some());
-        let can_judge = |slug: &&S| has_groups || !OF_GROUPS.contains(&slug.as_ref());
-        let seats = enabled.iter().filter(can_judge).map(seat).collect();
+        let seats: Vec<Seat> = enabled.iter().map(seat).collect();
+        let seats = seats.into_iter().filter(|seat| has_groups || !OF_GROUPS.contains(&seat.slug)).collect();
         let records = Records::new(&context);
         Judge { context, world: World::default(), records, seats }
     }
@@ -279,23 +281,35 @@ mod tests {
 
     /// A crash, a failover, a return, and clients that notice nothing but a delay.
     fn a_good_day() -> Story {
-        let mut story = Story::of("liveness");
-        let member = "mail-service-0";
-        story.group("mail").member_joins("m-0", "", member).group_state(1, GroupState::Stable, 1, 1);
+        let mut story = Story::grouped("liveness");
         story
-            .assigns(1, "m-0", &[0])
-            .takes(member, "m-0", 1, &[0])
-            .tells_offset(1, -1)
-            .position(member, -1, 0, "initial");
-        story.zab_leads(1, 1).delivers(1, &[1, 2]).delivers(2, &[1, 2]).view(1, 2).control(2, 1, 102);
+            .coordinator(2)
+            .group_is(GroupState::Stable, 1)
+            .takes("a", 1, &[0])
+            .served_offset("a", -1)
+            .initial("a", 0)
+            .zab_leads(1, 1)
+            .delivers(1, &[1, 2])
+            .delivers(2, &[1, 2])
+            .view(1, 2)
+            .control(2, 1, 102);
         story.sent(0).produce_as(1, 1, 9, 0, 0).replicate(1, 2).replicate(1, 3).hw(1, 1).produce_acked(1, 0);
-        story.acked(0, 0).hw(2, 1).serve(2, 0).polled(0, 0).processed_by(member, 0, 0).commits(1, "m-0", 1);
+        story.acked(0, 0).hw(2, 1).serve(2, 0).polled(0, 0);
         story.sent(1).produce_as(1, 1, 9, 0, 1).replicate(1, 2).crash(1).elect(2, &[2, 3]).replicate(2, 3);
         story.hw(2, 2).produce_acked(2, 1).acked(1, 1).hw(3, 2).serve(2, 1).polled(1, 1);
         story.restart(1, 2).follows(1).settle().hw(1, 1).hw(1, 2).isr(2, &[1, 2, 3]);
         story.sent(2).produce_as(2, 1, 9, 0, 2).replicate(2, 1).replicate(2, 3).hw(2, 3).produce_acked(2, 2);
         story.list(2, -1, 3);
-        story.acked(2, 2).serve(2, 2).polled(2, 2).wait(60).verify();
+        story
+            .acked(2, 2)
+            .serve(2, 2)
+            .polled(2, 2)
+            .processes("a", 0)
+            .processes("a", 1)
+            .processes("a", 2)
+            .commits("a", 1, 3)
+            .wait(60)
+            .verify();
         story.scan_all().read(&[(0, 0), (1, 1), (2, 2)]);
         story
     }
@@ -332,6 +346,7 @@ mod tests {
     #[test]
     fn an_oracle_that_saw_nothing_is_vacuous() {
         let judge = Judge::new(Context::default(), &SLUGS);
+        assert_eq!(judge.report().len(), SLUGS.len() - OF_GROUPS.len(), "no client is in a group");
         assert!(judge.report().iter().all(|report| report.vacuous && report.facts == 0));
         assert!(SLUGS.iter().all(|slug| describe(slug).is_some()));
     }

@@ -5,6 +5,7 @@
 mod context;
 mod finding;
 mod fold;
+mod group_tally;
 mod history;
 mod invariant;
 mod judge;
@@ -16,5 +17,6 @@ mod tally;
 
 pub use context::{Bounds, ClientFacts, ClientKind, Commits, Context, TopicFacts};
 pub use finding::{EndOfRun, Finding, FreshRead, OracleReport, ScannedBatch, ScannedReplica};
+pub use group_tally::GroupRow;
 pub use judge::{Judge, SLUGS, UnknownOracle, describe, select};
 pub use tally::{ClientRow, Latency, PartitionRow, ReaderRow, RecordCounts, Summary, Tally, TopicRow};

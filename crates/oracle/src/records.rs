@@ -106,6 +106,17 @@ impl Records {
         (record.outcome != Outcome::Unsent).then_some(record)
     }
 
+    /// Where a consumer stands in a partition, as long as it has it.
+    pub fn position(&self, consumer: Name, partition: Partition) -> Option<&Position> {
+        let place = self.partitions.get_index_of(&partition)?;
+        self.positions.get(&(consumer, place as u32))
+    }
+
+    /// The group that a consumer belongs to.
+    pub fn group_of(&self, consumer: Name) -> Option<Name> {
+        self.groups.get(&consumer).copied()
+    }
+
     /// Whether the clients have stopped, and only the end-of-run checks read.
     pub fn verifying(&self) -> bool {
         self.verifying
@@ -166,19 +177,20 @@ impl Records {
                     record.done |= bit;
                 }
             }
-            // What a member was given before is nothing to go by.
-            EventKind::PartitionsRevoked { partitions, .. } | EventKind::PartitionsAssigned { partitions, .. } => {
-                for partition in partitions {
-                    let place = self.place(*partition);
-                    self.positions.swap_remove(&(event.node, place));
-                }
-            }
-            EventKind::PositionReset { partition, from, to, .. } => {
+            EventKind::PositionReset { partition, from, to, reason } => {
                 let partition = self.place(*partition);
                 let reader = self.consumer(event.node).0;
                 self.positions.insert((event.node, partition), Position { next: *to, event: event.id });
-                if *to > *from {
+                // What its group has committed is not skipped: the group has read it.
+                if *to > *from && reason.as_str() != "committed" {
                     self.skips.push(Skip { reader, partition, from: (*from).max(0), to: *to });
+                }
+            }
+            // A member's positions last as long as its assignment.
+            EventKind::PartitionsAssigned { partitions, .. } | EventKind::PartitionsRevoked { partitions, .. } => {
+                let places = partitions.iter().filter_map(|partition| self.partitions.get_index_of(partition));
+                for place in places {
+                    self.positions.swap_remove(&(event.node, place as u32));
                 }
             }
             EventKind::PhaseBegan { phase: Phase::Verify } => self.verifying = true,

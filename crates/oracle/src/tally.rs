@@ -3,6 +3,7 @@
 use serde::Serialize;
 use trace::{Event, EventKind, Name, Partition};
 
+use crate::group_tally::{GroupRow, GroupTally};
 use crate::records::{Outcome, Records};
 use crate::sparse::{Slots, Sparse, Table};
 use crate::{Context, EndOfRun};
@@ -138,6 +139,8 @@ pub struct Summary {
     pub readers: Vec<ReaderRow>,
     /// By partition, sorted.
     pub partitions: Vec<PartitionRow>,
+    /// By consumer group, sorted by name.
+    pub groups: Vec<GroupRow>,
 }
 
 /// Whether somebody waits for a partition.
@@ -199,6 +202,7 @@ pub struct Tally {
     readings: std::collections::BTreeMap<Name, Reading>,
     /// Partitions that were read at the end.
     read: Table<Partition, ()>,
+    groups: GroupTally,
 }
 
 impl Tally {
@@ -211,11 +215,13 @@ impl Tally {
             end_to_end: Table::default(),
             readings: std::collections::BTreeMap::new(),
             read: Table::default(),
+            groups: GroupTally::new(context),
         }
     }
 
     /// Counts the next event of the run.
     pub fn observe(&mut self, event: &Event) {
+        self.groups.observe(event);
         match &event.kind {
             EventKind::RecordPolled { partition, sequence, producer, .. } => {
                 let before = self.records.record(*producer, *sequence).map(|record| (record.seen, record.sent_at));
@@ -245,7 +251,11 @@ impl Tally {
                 self.died(event);
                 self.records.observe(event);
             }
-            EventKind::NodeStarted { .. } | EventKind::PositionReset { .. } | EventKind::PhaseBegan { .. } => {
+            EventKind::NodeStarted { .. }
+            | EventKind::PositionReset { .. }
+            | EventKind::PartitionsAssigned { .. }
+            | EventKind::PartitionsRevoked { .. }
+            | EventKind::PhaseBegan { .. } => {
                 self.records.observe(event);
             }
             _ => {}
@@ -298,6 +308,7 @@ impl Tally {
 
     /// Counts what only shows when the run is over.
     pub fn finish(&mut self, end: &EndOfRun) {
+        self.groups.finish(end.now);
         for place in 0..self.records.partitions.len() {
             self.waiting.at(place).close(end.now);
         }
@@ -347,7 +358,7 @@ impl Tally {
     }
 
     fn rows(&self, sums: std::collections::BTreeMap<(Name, Name), Sums>) -> Summary {
-        let mut summary = Summary::default();
+        let mut summary = Summary { groups: self.groups.rows(), ..Summary::default() };
         let mut topics: std::collections::BTreeMap<Name, Sums> = std::collections::BTreeMap::new();
         for (place, partition) in self.records.partitions.keys().enumerate() {
             let unavailable_ns = self.waiting.get(place).map_or(0, |waiting| waiting.unavailable_ns);

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use host::sim::{World, WorldOptions};
 use oracle::{ClientFacts, ClientKind, Commits, Context, EndOfRun, FreshRead, TopicFacts};
-use scenario::{Commit, Core, OFFSETS_TOPIC, Plan, Topic};
+use scenario::{Commit, Consumer, Core, OFFSETS_TOPIC, Plan, Topic};
 use trace::{Event, EventId, EventKind, Mode, Name, Phase};
 
 use crate::faults::{Effect, Injector};
@@ -120,6 +120,7 @@ pub(crate) fn context(plan: &Plan) -> Context {
                 group,
                 topics,
                 commits,
+                revocation_commit_ns: revocation_commit(consumer),
                 max_poll_interval_ns: consumer.config.duration("max.poll.interval.ms").nanos(),
                 ..ClientFacts::default()
             };
@@ -148,6 +149,16 @@ pub(crate) fn context(plan: &Plan) -> Context {
         context.core = Some(names.iter().map(|name| Name::new(name)).collect());
     }
     context
+}
+
+/// How long a member that commits automatically tries to, before it gives a partition up all the same.
+fn revocation_commit(consumer: &Consumer) -> u64 {
+    let leaving = crate::services::GOODBYE.as_nanos() as u64;
+    if consumer.commit == Commit::Auto {
+        leaving.min(consumer.config.duration("max.poll.interval.ms").nanos())
+    } else {
+        0
+    }
 }
 
 /// What brokers create for groups.

@@ -3,12 +3,14 @@
 //! Oracles see it as it stood just before an event. It believes what brokers report; that the disks agree is checked at the end.
 
 mod compare;
+mod group;
 mod log;
 mod replica;
 
 use trace::{BrokerList, Event, EventId, EventKind, Name, Partition, Phase, StopReason};
 
 pub(crate) use compare::{Difference, Matched};
+pub(crate) use group::{Group, Member};
 pub(crate) use log::{Batch, Held};
 pub(crate) use replica::{Decision, Loss, LossCause, PartitionFold, Replica, Role, Term};
 
@@ -45,6 +47,8 @@ pub(crate) struct World {
     /// Whether partitions were moved to other brokers, so that the assignment at creation no longer holds.
     pub reassigned: bool,
     pub partitions: Vec<PartitionFold>,
+    /// Consumer groups by name.
+    pub groups: Table<Name, Group>,
     nodes: Table<Name, Node>,
     /// The place in `nodes` of every broker.
     brokers: Table<i32, usize>,
@@ -70,6 +74,21 @@ impl World {
     /// The partition of that name.
     pub fn partition(&self, partition: Partition) -> Option<&PartitionFold> {
         self.places.get(&partition).map(|place| &self.partitions[*place])
+    }
+
+    /// Whether the topic was deleted, perhaps to be created again: what was known of its offsets means nothing any more.
+    pub fn is_gone(&self, partition: Partition) -> bool {
+        let deleted = |fold: &PartitionFold| fold.recreated || fold.replicas.iter().any(|replica| replica.deleted);
+        self.deleted_topics.contains(&partition.topic) || self.partition(partition).is_some_and(deleted)
+    }
+
+    /// The partition of `__consumer_offsets` that keeps a group: Java's `abs(group.hashCode()) % partitions`.
+    pub fn offsets_partition(&self, group: Name) -> Option<Partition> {
+        let topic = Name::new("__consumer_offsets");
+        let count = self.places.keys().filter(|partition| partition.topic == topic).count() as i32;
+        let step = |hash: i32, unit: u16| hash.wrapping_mul(31).wrapping_add(i32::from(unit));
+        let hash = group.as_str().encode_utf16().fold(0, step).checked_abs().unwrap_or(0);
+        Some(Partition { topic, index: hash.checked_rem(count)? })
     }
 
     /// Every partition's newest fold.
@@ -99,7 +118,8 @@ impl World {
                 return Some(*place);
             }
         }
-        self.partitions.push(PartitionFold::new(partition));
+        let recreated = self.places.contains_key(&partition);
+        self.partitions.push(PartitionFold { recreated, ..PartitionFold::new(partition) });
         self.places.insert(partition, self.partitions.len() - 1);
         Some(self.partitions.len() - 1)
     }
@@ -165,8 +185,15 @@ impl World {
                 }
             }
             EventKind::FaultBegan { kind, target, .. } => self.fault(event.id, *kind, *target),
-            _ => {}
+            EventKind::CoordinatorLoaded { partition, .. } => self.reload_groups(*partition, event.node),
+            _ => group::apply(&mut self.groups, event),
         }
+    }
+
+    fn reload_groups(&mut self, partition: Partition, broker: Name) {
+        let lives_there = |name: &Name| self.offsets_partition(*name) == Some(partition);
+        let names: Vec<Name> = self.groups.keys().copied().filter(lives_there).collect();
+        names.iter().for_each(|name| self.groups[name].reload(broker));
     }
 
     fn stop(&mut self, name: Name, reason: StopReason) {

@@ -141,6 +141,8 @@ pub(crate) struct Decision {
 #[derive(Clone, Debug)]
 pub(crate) struct PartitionFold {
     pub partition: Partition,
+    /// Whether its topic was deleted and created again.
+    pub recreated: bool,
     pub assigned: BrokerList,
     pub replicas: Vec<Replica>,
     /// In the order they began.
@@ -158,6 +160,7 @@ impl PartitionFold {
     pub(super) fn new(partition: Partition) -> PartitionFold {
         PartitionFold {
             partition,
+            recreated: false,
             assigned: BrokerList::default(),
             replicas: Vec::new(),
             terms: Vec::new(),

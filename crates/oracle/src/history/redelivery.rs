@@ -43,28 +43,26 @@ mod tests {
     use crate::Commits;
     use crate::story::Story;
 
-    const M: &str = "mail-service-0";
-
     fn story(commits: Commits) -> Story {
-        let mut story = Story::of("redelivery");
-        story.group("mail").commits_so(commits).sent(0).polled(0, 0).processed_by(M, 0, 0);
+        let mut story = Story::grouped("redelivery");
+        story.commits_so(commits).sent(0).reads("a", 0).processes("a", 0);
         story
     }
 
     #[test]
     fn at_least_once_may_be_twice() {
-        story(Commits::AfterProcessing).processed_by(M, 0, 0).quiet();
-        story(Commits::Automatically).processed_by(M, 0, 0).quiet();
+        story(Commits::AfterProcessing).processes("a", 0).quiet();
+        story(Commits::Automatically).processes("b", 0).quiet();
     }
 
     #[test]
     fn at_most_once_is_not_twice() {
-        story(Commits::BeforeProcessing).processed_by(M, 0, 0).fires(&["committed-before"]);
+        story(Commits::BeforeProcessing).processes("a", 0).fires(&["committed-before"]);
+        story(Commits::BeforeProcessing).reads("b", 0).processes("b", 0).fires(&["committed-before"]);
     }
 
     #[test]
     fn a_hazard_that_wants_to_see_it_sees_it() {
-        let mut wanted = story(Commits::AfterProcessing);
-        wanted.expects("redelivery").processed_by(M, 0, 0).fires(&["processed-again"]);
+        story(Commits::AfterProcessing).wants("redelivery").processes("a", 0).fires(&["processed-again"]);
     }
 }

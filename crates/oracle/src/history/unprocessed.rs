@@ -78,34 +78,30 @@ mod tests {
     use crate::Commits;
     use crate::story::Story;
 
-    const M: &str = "mail-service-0";
-
     fn story(commits: Commits) -> Story {
-        let mut story = Story::of("unprocessed");
-        story.group("mail").commits_so(commits);
-        story.sent(0).acked(0, 0).sent(1).acked(1, 1).polled(0, 0).polled(1, 1);
+        let mut story = Story::grouped("unprocessed");
+        story.commits_so(commits).sent(0).acked(0, 0).sent(1).acked(1, 1).reads("a", 0).reads("a", 1);
         story
     }
 
     #[test]
     fn what_was_committed_was_done() {
-        let mut good = story(Commits::AfterProcessing);
-        good.processed_by(M, 0, 0).processed_by(M, 1, 1).commits(1, "m-0", 2).read(&[(0, 0), (1, 1)]).quiet();
-        let mut later = story(Commits::AfterProcessing);
-        later.processed_by(M, 0, 0).commits(1, "m-0", 1).read(&[(0, 0), (1, 1)]).quiet();
+        let mut all = story(Commits::AfterProcessing);
+        all.processes("a", 0).processes("a", 1).commits("a", 1, 2).read(&[(0, 0), (1, 1)]).quiet();
+        let mut first = story(Commits::AfterProcessing);
+        first.processes("a", 0).commits("a", 1, 1).read(&[(0, 0), (1, 1)]).quiet();
     }
 
     #[test]
     fn a_commit_past_work_that_nobody_did_skips_it() {
         let mut story = story(Commits::AfterProcessing);
-        story.processed_by(M, 1, 1).commits(1, "m-0", 2).read(&[(0, 0), (1, 1)]).fires(&["committed"]);
+        story.processes("a", 1).commits("a", 1, 2).read(&[(0, 0), (1, 1)]).fires(&["committed"]);
     }
 
     #[test]
     fn at_most_once_may_be_never_unless_it_is_what_one_wants_to_see() {
-        let mut legal = story(Commits::BeforeProcessing);
-        legal.commits(1, "m-0", 2).read(&[(0, 0), (1, 1)]).vacuous();
+        story(Commits::BeforeProcessing).commits("a", 1, 2).read(&[(0, 0), (1, 1)]).vacuous();
         let mut wanted = story(Commits::BeforeProcessing);
-        wanted.expects("unprocessed").commits(1, "m-0", 2).read(&[(0, 0), (1, 1)]).fires(&["committed"]);
+        wanted.wants("unprocessed").commits("a", 1, 2).read(&[(0, 0), (1, 1)]).fires(&["committed"]);
     }
 }

@@ -1,212 +1,356 @@
-//! O15: a group's committed offset is what a member committed last: it survives failovers, it is forgotten only when the group is empty
-//! or somebody deletes it, nobody moves it back who was not sent back, and what a member gives up in good order it has committed.
+//! O15: a commit is accepted only from a member of the group's generation (from outside only while the group is empty); a coordinator
+//! tells the last commit that is in its log; an offset is forgotten only when nobody reads its topic; a member commits no more than
+//! it was given, and takes nothing back.
 //!
-//! From: KAFKA-5600 (KAFKA-2163, KAFKA-9065), KIP-211 (KAFKA-4682), KAFKA-14196, librdkafka before 1.9.0.
-//! Legal: a deposed coordinator that does not know it yet; a later commit whose answer was lost; a lower commit of a member that began
-//! lower, as after a race of two owners; what was not flushed at a power loss, and unclean elections, void it.
-//! Not checked: that a commit's generation was the group's (the broker's own tests do).
+//! From: KIP-211, KIP-345; KAFKA-5600 (stale after a failover), KAFKA-4682 (expiry), KAFKA-14196 and KAFKA-14024 (polls during the
+//! commit before a revocation), librdkafka before 1.9.0 (a stored offset committed after the partition came back).
+//! Legal: answers of a coordinator that is deposed and not aware of it; commits that the log lost (a power loss, a disk, an unclean
+//! election: committed-durability tells of that); a commit that is told without ever having been acknowledged; the return of a
+//! forgotten offset, since tombstones are not waited for; a commit that was accepted while its generation lasted and is replicated
+//! later, or whose client gave it up and whose frame arrives all the same; going back after a declared reset.
+//! Not checked: that what is told and was never known to be accepted was ever sent; when an empty group's offsets may expire;
+//! transactional commits.
 
-use std::collections::BTreeMap;
-
-use trace::{Event, EventId, EventKind, GroupState, Name, Partition, StopReason};
+use trace::{EventId, EventKind, Name, Partition};
 
 use crate::finding::{Charge, Findings};
+use crate::fold::{Held, Replica};
 use crate::judge::{Moment, Oracle};
-use crate::{Commits, Context};
+use crate::sparse::Table;
 
+/// A commit is checked before it is replicated: twice the default `offsets.commit.timeout.ms`.
+const LATE_NS: u64 = 10_000_000_000;
+
+/// Commits of one partition that are remembered.
+const REMEMBERED: usize = 256;
+
+/// An accepted commit.
 #[derive(Clone, Copy)]
-struct Committed {
+struct Commit {
     offset: i64,
+    /// Where its record is in `__consumer_offsets`, and the batch's leader epoch and CRC.
+    at: i64,
+    batch: (i32, u32),
+    client: Name,
+    generation: i32,
+    coordinator: Name,
     event: EventId,
 }
 
-/// What a group's coordinator told of it.
+/// What a group has committed in a partition, in the order of the log.
 #[derive(Default)]
-struct Group {
-    coordinator: Option<Name>,
-    live: bool,
-    clients: BTreeMap<Name, Name>,
-    committed: BTreeMap<Partition, Committed>,
+struct Committed {
+    commits: Vec<Commit>,
+    forgotten: bool,
 }
 
-/// A member and one of its partitions, since it was given it.
-#[derive(Clone, Copy, Default)]
-struct Standing {
-    /// Where it was told to begin.
+/// What a consumer was given of a partition.
+#[derive(Default)]
+struct Reach {
+    /// When it was last assigned the partition, and in which generation.
+    assigned: EventId,
+    assigned_in: i32,
+    /// Where its position was reset to last, and at least, since then.
     start: Option<i64>,
-    /// Whether that was below what is committed.
-    sent_back: bool,
-    /// Behind the last record polled, and the event.
-    polled: Option<(i64, EventId)>,
-    /// The last commit that was acknowledged; none after one failed.
-    acked: Option<(i64, EventId)>,
+    lowest: Option<i64>,
+    next: i64,
+    /// The furthest it has ever been.
+    furthest: i64,
+    polled_at: u64,
+    /// The last commit acknowledged after the last poll.
+    acked: Option<i64>,
+    /// Whether a commit failed after the last poll.
+    failed: bool,
+    /// Offsets of commits that it gave up without an answer.
+    given_up: Vec<i64>,
 }
 
 #[derive(Default)]
 pub(crate) struct GroupOffsets {
-    groups: BTreeMap<Name, Group>,
-    standings: BTreeMap<(Name, Partition), Standing>,
-    void: bool,
+    /// The partition of `__consumer_offsets` that keeps each group.
+    homes: Table<Name, Partition>,
+    committed: Table<(Name, Partition), Committed>,
+    /// By client and partition.
+    reaches: Table<(Name, Partition), Reach>,
 }
 
 impl Oracle for GroupOffsets {
     fn observe(&mut self, moment: &Moment, findings: &mut Findings) {
         let event = moment.event;
         match &event.kind {
-            EventKind::GroupStateChanged { group, state, members, .. } => {
-                let known = self.group(*group, event.node);
-                known.live = *members > 0 && !matches!(state, GroupState::Empty | GroupState::Dead);
-            }
-            EventKind::MemberJoined { group, member, client, .. } => {
-                self.group(*group, event.node).clients.insert(*member, *client);
-            }
-            EventKind::OffsetCommitted { group, partition, offset, member, .. } => {
-                self.committed(event, (*group, *partition, *offset, *member), findings);
+            EventKind::OffsetCommitted { group, partition, offset, member, generation, at } => {
+                let known = moment.world.groups.get(group).and_then(|group| group.members.get(member));
+                let client = known.map_or(*member, |member| member.client);
+                let (coordinator, batch) = (event.node, (-1, 0));
+                let (generation, event) = (*generation, event.id);
+                let commit = Commit { offset: *offset, at: *at, batch, client, generation, coordinator, event };
+                check_right(moment, (*group, *partition), *member, generation, findings);
+                self.accept(moment, (*group, *partition), commit, findings);
             }
             EventKind::OffsetServed { group, partition, offset, .. } => {
-                self.served(event, (*group, *partition, *offset), findings);
+                self.check_served(moment, (*group, *partition), *offset, findings);
             }
             EventKind::OffsetForgotten { group, partition, reason, .. } => {
-                self.forgotten(moment.context, event, (*group, *partition, *reason), findings);
+                self.committed.entry((*group, *partition)).or_default().forgotten = true;
+                check_forgotten(moment, (*group, *partition), *reason, findings);
             }
-            EventKind::LeadershipDecided { unclean: true, .. } => self.void = true,
-            EventKind::NodeStopped { reason } => {
-                self.standings.retain(|(client, _), _| *client != event.node);
-                self.void |= *reason == StopReason::PowerLoss && !moment.context.flush_every_message;
+            EventKind::PartitionsRevoked { group, partitions, lost: false, .. } => {
+                partitions.iter().for_each(|partition| self.check_revoked(moment, *group, *partition, findings));
             }
-            _ => self.follow_member(moment, findings),
+            _ => self.follow(moment),
+        }
+    }
+}
+
+/// A commit is a current member's, or comes from outside of an empty group.
+fn check_right(
+    moment: &Moment,
+    (group, partition): (Name, Partition),
+    member: Name,
+    generation: i32,
+    findings: &mut Findings,
+) {
+    let (event, known) = (moment.event, moment.world.groups.get(&group));
+    // A group that only keeps offsets has no state to tell.
+    let Some(view) = known.and_then(|group| group.view(event.node)) else { return };
+    findings.fact();
+    let is_late = |since: u64| event.at > since.saturating_add(LATE_NS);
+    let mut charge = |kind: &str, what: String, proof: EventId| {
+        let summary =
+            format!("{group}, {partition}: a commit of {member} in generation {generation} was accepted, {what}");
+        findings.raise(Charge::at(event, Some(partition), kind, summary).proven_by([proof]));
+    };
+    if generation < 0 {
+        if view.peopled_at.is_some_and(is_late) {
+            charge("from-outside", "and the group has members".to_owned(), view.event);
+        }
+        return;
+    }
+    if generation > view.generation || (generation < view.generation && is_late(view.generation_at)) {
+        charge("stale-generation", format!("and the group is in generation {}", view.generation), view.event);
+    }
+    match known.and_then(|group| group.members.get(&member)) {
+        None => charge("not-a-member", "and it never joined".to_owned(), EventId::ROOT),
+        Some(member) => {
+            if let Some(left) = member.left.filter(|left| left.told_by == event.node && is_late(left.at)) {
+                charge("not-a-member", "and it had left".to_owned(), left.event);
+            }
+        }
+    }
+}
+
+/// What somebody reads is not forgotten.
+fn check_forgotten(moment: &Moment, (group, partition): (Name, Partition), reason: Name, findings: &mut Findings) {
+    let Some(known) = moment.world.groups.get(&group).filter(|_| !moment.world.is_gone(partition)) else { return };
+    findings.fact();
+    let reads = |client: Name| {
+        let facts = moment.context.clients.get(&client);
+        facts.is_some_and(|facts| facts.group == Some(group) && facts.topics.contains(&partition.topic))
+    };
+    if let Some((_, member)) = known.live(moment.event.node).find(|(_, member)| reads(member.client)) {
+        let summary =
+            format!("{group}, {partition}: the committed offset was {reason}, and {} reads it", member.client);
+        let kind = format!("{reason}-while-read");
+        findings.raise(Charge::at(moment.event, Some(partition), kind, summary).proven_by([member.joined]));
+    }
+}
+
+/// The epoch and CRC of the batch that a replica holds there, if that is known.
+fn batch_at(replica: &Replica, at: i64) -> Option<(i32, u32)> {
+    match replica.log.at(at) {
+        Held::Batch(batch) => Some((batch.epoch, batch.crc)),
+        Held::Nothing | Held::Unknown => None,
+    }
+}
+
+impl Committed {
+    /// The last commit that this replica's log holds, of those before `limit`.
+    fn last(&self, replica: &Replica, limit: i64) -> Option<&Commit> {
+        let before = self.commits.iter().rev().filter(|commit| commit.at < limit);
+        before.into_iter().find(|commit| batch_at(replica, commit.at) == Some(commit.batch))
+    }
+
+    fn insert(&mut self, commit: Commit) {
+        self.forgotten = false;
+        let place = self.commits.partition_point(|known| known.at < commit.at);
+        match self.commits.get_mut(place) {
+            // The log was lost, and goes on from there.
+            Some(known) if known.at == commit.at => *known = commit,
+            _ => self.commits.insert(place, commit),
+        }
+        if self.commits.len() > REMEMBERED {
+            self.commits.remove(0);
         }
     }
 }
 
 impl GroupOffsets {
-    fn group(&mut self, name: Name, coordinator: Name) -> &mut Group {
-        let group = self.groups.entry(name).or_default();
-        group.coordinator = Some(coordinator);
-        group
+    /// The coordinator's replica of the group's partition, if it leads.
+    fn home<'a>(&mut self, moment: &'a Moment, group: Name) -> Option<&'a Replica> {
+        let home = match self.homes.get(&group) {
+            Some(home) => *home,
+            None => {
+                let home = moment.world.offsets_partition(group)?;
+                self.homes.insert(group, home);
+                home
+            }
+        };
+        let fold = moment.world.partition(home)?;
+        let replica = fold.replica(moment.world.node(moment.event.node)?.broker?)?;
+        replica.role.leads().then_some(replica)
     }
 
-    fn follow_member(&mut self, moment: &Moment, findings: &mut Findings) {
-        let event = moment.event;
-        let client = event.node;
-        match &event.kind {
-            EventKind::PartitionsAssigned { partitions, .. } => {
-                self.standings.extend(partitions.iter().map(|it| ((client, *it), Standing::default())));
+    /// Takes a commit over, and looks at what its member may commit.
+    fn accept(&mut self, moment: &Moment, key: (Name, Partition), mut commit: Commit, findings: &mut Findings) {
+        let Some(replica) = self.home(moment, key.0) else { return };
+        let Some(batch) = batch_at(replica, commit.at) else { return };
+        commit.batch = batch;
+        let committed = self.committed.entry(key).or_default();
+        if commit.generation >= 0
+            && let Some(reach) = self.reaches.get(&(commit.client, key.1))
+            && !moment.world.is_gone(key.1)
+        {
+            check_reach(moment, key, &commit, reach, findings);
+            let before = committed.last(replica, commit.at).filter(|_| !committed.forgotten);
+            // A commit of an earlier assignment may have waited long to be replicated.
+            let is_of_now = commit.generation >= reach.assigned_in;
+            if let Some(before) = before.filter(|before| before.offset > commit.offset && is_of_now) {
+                check_way_back(moment, key, (&commit, before), reach, findings);
             }
-            EventKind::PartitionsRevoked { partitions, lost, .. } => {
-                for partition in partitions {
-                    let standing = self.standings.remove(&(client, *partition));
-                    if let Some(standing) = standing.filter(|_| !lost) {
-                        check_given_up(moment, *partition, standing, findings);
-                    }
-                }
+        }
+        committed.insert(commit);
+    }
+
+    fn check_served(&mut self, moment: &Moment, key: (Name, Partition), offset: i64, findings: &mut Findings) {
+        let Some(replica) = self.home(moment, key.0) else { return };
+        let fold = self.homes.get(&key.0).and_then(|home| moment.world.partition(*home)).expect("it has a replica");
+        let is_deposed = fold.decided.is_some_and(|decided| decided.epoch > replica.role.epoch());
+        let is_void = fold.unclean.is_some() || fold.rewritten.is_some() || moment.world.is_gone(key.1);
+        let Some(committed) = self.committed.get(&key).filter(|it| !it.forgotten && !is_deposed && !is_void) else {
+            return;
+        };
+        let Some(last) = committed.last(replica, i64::MAX) else { return };
+        findings.fact();
+        let is_older = || committed.commits.iter().any(|commit| commit.at < last.at && commit.offset == offset);
+        let kind = match offset {
+            _ if offset == last.offset => return,
+            -1 => "lost",
+            _ if is_older() => "stale",
+            // A commit that nobody was told of.
+            _ => return,
+        };
+        let ((group, partition), node) = (key, moment.event.node);
+        let told = if offset < 0 { "none".to_owned() } else { offset.to_string() };
+        let summary = format!(
+            "{group}, {partition}: {node} tells the committed offset {told}, and its log has a commit of {} at {}",
+            last.offset, last.at
+        );
+        let kind = if last.coordinator == node { kind.to_owned() } else { format!("{kind}/after-failover") };
+        findings.raise(Charge::at(moment.event, Some(partition), kind, summary).proven_by([last.event]));
+    }
+
+    /// What polls returned was committed before the partition is given up, if that is automatic.
+    fn check_revoked(&mut self, moment: &Moment, group: Name, partition: Partition, findings: &mut Findings) {
+        let client = moment.event.node;
+        let patience = moment.context.clients.get(&client).map_or(0, |facts| facts.revocation_commit_ns);
+        let Some(reach) = self.reaches.get(&(client, partition)) else { return };
+        let waited = moment.event.at.saturating_sub(reach.polled_at);
+        let (Some(acked), false) = (reach.acked, reach.failed || waited >= patience) else { return };
+        findings.fact();
+        let log_end = moment.world.partition(partition).and_then(|fold| fold.leader()).map_or(0, |it| it.log.end);
+        if acked < reach.next && reach.next <= log_end && !moment.world.is_gone(partition) {
+            let summary = format!(
+                "{group}, {partition}: {client} gives it up at offset {}, and its last commit, acknowledged since its last poll, \
+                 is {acked}",
+                reach.next
+            );
+            findings.raise(Charge::at(moment.event, Some(partition), "revoked-uncommitted", summary));
+        }
+    }
+
+    /// Follows what a member of a group is given.
+    fn follow(&mut self, moment: &Moment) {
+        let event = moment.event;
+        match &event.kind {
+            EventKind::RecordPolled { partition, offset, .. } => {
+                let Some(reach) = self.reaches.get_mut(&(event.node, *partition)) else { return };
+                reach.next = offset.saturating_add(1);
+                reach.furthest = reach.furthest.max(reach.next);
+                (reach.polled_at, reach.acked, reach.failed) = (event.at, None, false);
             }
             EventKind::PositionReset { partition, to, .. } => {
-                let group = moment.context.clients.get(&client).and_then(|facts| facts.group);
-                let committed = group.and_then(|group| self.groups.get(&group)?.committed.get(partition));
-                let sent_back = committed.is_some_and(|committed| *to < committed.offset);
-                if let Some(standing) = self.standings.get_mut(&(client, *partition)) {
-                    (standing.start, standing.sent_back) = (Some(*to), sent_back);
-                }
+                let Some(reach) = self.reaches.get_mut(&(event.node, *partition)) else { return };
+                (reach.start, reach.next, reach.acked) = (Some(*to), *to, None);
+                reach.lowest = Some(reach.lowest.map_or(*to, |lowest| lowest.min(*to)));
+                reach.furthest = reach.furthest.max(*to);
             }
-            EventKind::RecordPolled { partition, offset, .. } => {
-                if let Some(standing) = self.standings.get_mut(&(client, *partition)) {
-                    standing.polled = Some((offset.saturating_add(1), event.id));
+            EventKind::PartitionsAssigned { generation, partitions, .. } => {
+                for partition in partitions {
+                    let reach = self.reaches.entry((event.node, *partition)).or_default();
+                    (reach.assigned, reach.assigned_in) = (event.id, *generation);
+                    (reach.start, reach.lowest, reach.acked) = (None, None, None);
                 }
             }
             EventKind::CommitAcked { partition, offset, .. } => {
-                if let Some(standing) = self.standings.get_mut(&(client, *partition)) {
-                    standing.acked = Some((*offset, event.id));
+                if let Some(reach) = self.reaches.get_mut(&(event.node, *partition)) {
+                    reach.acked = Some(*offset);
                 }
             }
-            EventKind::CommitFailed { partition, .. } => {
-                if let Some(standing) = self.standings.get_mut(&(client, *partition)) {
-                    standing.acked = None;
+            EventKind::CommitFailed { partition, offset, error, .. } => {
+                let Some(reach) = self.reaches.get_mut(&(event.node, *partition)) else { return };
+                reach.failed = true;
+                if matches!(error.as_str(), "NETWORK_EXCEPTION" | "REQUEST_TIMED_OUT")
+                    && !reach.given_up.contains(offset)
+                {
+                    reach.given_up.push(*offset);
                 }
             }
             _ => {}
         }
     }
+}
 
-    fn committed(
-        &mut self,
-        event: &Event,
-        (name, partition, offset, member): (Name, Partition, i64, Name),
-        findings: &mut Findings,
-    ) {
-        findings.fact();
-        let void = self.void;
-        let group = self.groups.entry(name).or_default();
-        group.coordinator = Some(event.node);
-        let before = group.committed.insert(partition, Committed { offset, event: event.id });
-        let client = group.clients.get(&member).copied();
-        let (Some(before), Some(client)) = (before, client) else { return };
-        if before.offset <= offset || void {
-            return;
-        }
-        let start = self.standings.get(&(client, partition)).and_then(|standing| standing.start);
-        if start.is_none_or(|start| start > offset) {
-            let summary = format!(
-                "group {name}: {client} commits {partition}:{offset} where {} was committed, and nobody had sent it back",
-                before.offset
-            );
-            findings.raise(Charge::at(event, Some(partition), "went-back", summary).proven_by([before.event]));
-        }
-    }
-
-    fn served(&mut self, event: &Event, (name, partition, offset): (Name, Partition, i64), findings: &mut Findings) {
-        let Some(group) = self.groups.get(&name).filter(|group| group.coordinator == Some(event.node)) else { return };
-        findings.fact();
-        let Some(committed) = group.committed.get(&partition).filter(|it| it.offset > offset && !self.void) else {
-            return;
-        };
-        // A commit of a member that had been sent back may be stored without its answer having got out.
-        let members = self.standings.iter().filter(|((_, at), _)| *at == partition);
-        if offset >= 0 && members.into_iter().any(|(_, it)| it.sent_back && it.start.is_some_and(|it| it <= offset)) {
-            return;
-        }
-        let (kind, told) = if offset < 0 { ("lost", "none".to_owned()) } else { ("stale", offset.to_string()) };
+/// Nobody commits what it was never given.
+fn check_reach(moment: &Moment, key: (Name, Partition), commit: &Commit, reach: &Reach, findings: &mut Findings) {
+    let (group, partition) = key;
+    let compacted = moment.context.topics.get(&partition.topic).is_some_and(|facts| facts.compacted);
+    let Some(leader) = moment.world.partition(partition).and_then(|fold| fold.leader()).filter(|_| !compacted) else {
+        return;
+    };
+    findings.fact();
+    let from = reach.furthest.max(leader.log.start);
+    if commit.offset > from && leader.log.range(from, commit.offset).iter().any(|batch| !batch.is_control()) {
         let summary = format!(
-            "group {name}: {} tells that {told} is committed for {partition}, and {} was",
-            event.node, committed.offset
+            "{group}, {partition}: {} committed {}, and was never given what is at {from}",
+            commit.client, commit.offset
         );
-        findings.raise(Charge::at(event, Some(partition), kind, summary).proven_by([committed.event]));
-    }
-
-    fn forgotten(
-        &mut self,
-        context: &Context,
-        event: &Event,
-        (name, partition, reason): (Name, Partition, Name),
-        findings: &mut Findings,
-    ) {
-        findings.fact();
-        let group = self.group(name, event.node);
-        let proof = group.committed.remove(&partition).map(|committed| committed.event);
-        let reads = |facts: &crate::ClientFacts| facts.group == Some(name) && facts.topics.contains(&partition.topic);
-        if reason.as_str() == "expired" && group.live && context.clients.values().any(reads) {
-            let summary =
-                format!("group {name}: the offset of {partition} expired, and the group has members that read it");
-            findings.raise(Charge::at(event, Some(partition), "expired-while-live", summary).proven_by(proof));
-        }
+        findings.raise(Charge::at(moment.event, Some(partition), "unread", summary));
     }
 }
 
-/// With automatic commits, a member that gives a partition up has committed all that polls returned of it.
-fn check_given_up(moment: &Moment, partition: Partition, standing: Standing, findings: &mut Findings) {
-    let client = moment.event.node;
-    let (Some((polled, at)), Some((acked, answer))) = (standing.polled, standing.acked) else { return };
-    if !moment.context.clients.get(&client).is_some_and(|facts| facts.commits == Commits::Automatically) {
-        return;
-    }
-    findings.fact();
-    // An answer from before the last record says nothing: the commit that should follow it may have been cut off.
-    if acked < polled && answer > at {
+/// A commit below the one before it: only where its member had begun anew, as it declared, or could not know of that one.
+fn check_way_back(
+    moment: &Moment,
+    (group, partition): (Name, Partition),
+    (commit, before): (&Commit, &Commit),
+    reach: &Reach,
+    findings: &mut Findings,
+) {
+    let is_own =
+        before.client == commit.client && before.generation == commit.generation && before.event > reach.assigned;
+    let goes_back = if is_own {
+        // Its position has passed what it had committed, and was not reset since.
+        reach.start.is_none_or(|start| start <= before.offset) && before.offset <= reach.next
+    } else {
+        before.event < reach.assigned && reach.lowest.is_none_or(|lowest| lowest > commit.offset)
+    };
+    if goes_back && !reach.given_up.contains(&commit.offset) {
         let summary = format!(
-            "{partition}: {client} gave it up with {acked} committed, though polls had returned all below {polled}"
+            "{group}, {partition}: {} committed {} though {} was committed, and its position was not reset to there",
+            commit.client, commit.offset, before.offset
         );
-        findings
-            .raise(Charge::at(moment.event, Some(partition), "given-up-uncommitted", summary).proven_by([at, answer]));
+        let charge = Charge::at(moment.event, Some(partition), "went-back", summary);
+        findings.raise(charge.proven_by([before.event, reach.assigned]));
     }
 }
 
@@ -214,90 +358,153 @@ fn check_given_up(moment: &Moment, partition: Partition, standing: Standing, fin
 mod tests {
     use trace::GroupState;
 
-    use crate::Commits;
     use crate::story::Story;
 
-    const M: &str = "mail-service-0";
+    /// Ten records, and `a` has read those below `upto` and committed that.
+    fn story(upto: i64) -> Story {
+        let mut story = Story::grouped("group-offsets");
+        (0..10).for_each(|_| {
+            story.commit(1);
+        });
+        story.takes("a", 1, &[0]).served_offset("a", -1).initial("a", 0);
+        (0..upto).for_each(|offset| {
+            story.reads("a", offset);
+        });
+        story.commits("a", 1, upto).commit_acked("a", 1, upto);
+        story
+    }
 
-    fn story() -> Story {
-        let mut story = Story::of("group-offsets");
-        story.group("mail").member_joins("m-0", "", M).group_state(1, GroupState::Stable, 1, 1);
-        story.takes(M, "m-0", 1, &[0]);
+    /// The partition has passed to `b`, which has read and committed all.
+    fn handed_over() -> Story {
+        let mut story = story(4);
+        story.gives("a", 1, &[0]).joins("b", "").generation(2, &[("a", &[]), ("b", &[0])]).takes("b", 2, &[0]);
+        story.served_offset("b", 4).starts("b", 4);
+        (4..10).for_each(|offset| {
+            story.reads("b", offset);
+        });
+        story.commits("b", 2, 10).commit_acked("b", 2, 10);
         story
     }
 
     #[test]
-    fn a_commit_is_told_to_whoever_asks_also_by_the_next_coordinator() {
-        let mut story = story();
-        story.tells_offset(1, -1).position(M, -1, 0, "initial").commits(1, "m-0", 5).tells_offset(1, 5);
-        story.group_state(2, GroupState::Stable, 1, 1).tells_offset(2, 5).quiet();
+    fn commits_that_go_forward_and_survive_a_failover_are_as_they_should_be() {
+        let mut story = handed_over();
+        story.coordinator(2).group_is(GroupState::Stable, 2).served_offset("b", 10).coordinator(1);
+        story.group_is(GroupState::Stable, 2).served_offset("b", 10).gives("b", 2, &[0]).quiet();
     }
 
     #[test]
-    fn a_coordinator_does_not_tell_an_older_commit_nor_none() {
-        story()
-            .commits(1, "m-0", 5)
-            .commits(1, "m-0", 9)
-            .group_state(2, GroupState::Stable, 1, 1)
-            .tells_offset(2, 5)
-            .fires(&["stale"]);
-        story().commits(1, "m-0", 5).tells_offset(1, -1).fires(&["lost"]);
+    fn a_coordinator_tells_the_last_commit_also_after_a_failover() {
+        handed_over().served_offset("b", 4).fires(&["stale"]);
+        // load-stale-cache, KAFKA-5600.
+        handed_over().coordinator(2).served_offset("b", 4).fires(&["stale/after-failover"]);
+        handed_over().coordinator(2).served_offset("b", -1).fires(&["lost/after-failover"]);
     }
 
     #[test]
-    fn a_deposed_coordinator_may_lag_and_a_commit_without_answer_may_count() {
-        let mut deposed = story();
-        deposed
-            .commits(1, "m-0", 5)
-            .group_state(2, GroupState::Stable, 1, 1)
-            .commits(2, "m-0", 9)
-            .tells_offset(1, 5)
+    fn a_deposed_coordinator_and_one_whose_log_lost_the_commit_may_tell_less() {
+        handed_over().coordinator(2).served_offset_by(1, "b", 4).quiet();
+        handed_over().coordinator_without_log(2).served_offset("b", 4).quiet();
+    }
+
+    #[test]
+    fn a_commit_that_nobody_was_told_of_may_be_told() {
+        let mut story = story(4);
+        story.reads("a", 4).writes_commit();
+        story.coordinator(2).served_offset("a", 5).quiet();
+    }
+
+    #[test]
+    fn the_commit_that_is_later_in_the_log_counts_whichever_is_told_first() {
+        let mut story = story(4);
+        let (first, second) = (story.writes_commit(), story.writes_commit());
+        story.reads("a", 4).reads("a", 5).commits_at("a", 1, 6, second).commits_at("a", 1, 5, first);
+        story.served_offset("a", 6).quiet().served_offset("a", 5).fires(&["stale"]);
+    }
+
+    #[test]
+    fn only_members_commit_and_only_in_their_generation() {
+        story(4).commits("x", 1, 4).fires(&["not-a-member"]);
+        story(4).leaves("a", "left").commits("a", 1, 4).quiet().wait(11).commits("a", 1, 4).fires(&["not-a-member"]);
+        handed_over().commits("b", 1, 10).quiet().wait(11).commits("b", 1, 10).fires(&["stale-generation"]);
+        story(4).commits("a", 2, 4).fires(&["stale-generation"]);
+    }
+
+    #[test]
+    fn who_is_no_member_commits_to_an_empty_group_only() {
+        story(4).wait(11).commits("", -1, 2).fires(&["from-outside"]);
+        story(4).leaves("a", "left").group_is(GroupState::Empty, 2).wait(11).commits("", -1, 2).quiet();
+    }
+
+    #[test]
+    fn a_coordinator_that_reads_its_groups_again_forgets_what_it_saw_before() {
+        story(4).coordinator(2).coordinator(1).wait(11).commits("", -1, 2).group_is(GroupState::Stable, 1).quiet();
+    }
+
+    #[test]
+    fn offsets_expire_only_when_nobody_reads() {
+        // offsets-expire-while-live, KAFKA-4682.
+        story(4).forgets(4, "expired").fires(&["expired-while-read"]);
+        story(4).forgets(4, "deleted").fires(&["deleted-while-read"]);
+        story(4)
+            .leaves("a", "left")
+            .group_is(GroupState::Empty, 2)
+            .forgets(4, "expired")
+            .served_offset("a", -1)
             .quiet();
-        story().commits(1, "m-0", 5).tells_offset(1, 7).quiet();
+        story(4).recreate().forgets(4, "deleted").quiet();
     }
 
     #[test]
-    fn nobody_moves_an_offset_back_who_was_not_sent_back() {
-        story().position(M, -1, 5, "committed").commits(1, "m-0", 9).commits(1, "m-0", 4).fires(&["went-back"]);
-        story().commits(1, "m-0", 9).commits(1, "m-0", 4).fires(&["went-back"]);
-        story().commits(1, "m-0", 9).position(M, 9, 2, "seek").commits(1, "m-0", 4).quiet();
+    fn a_forgotten_offset_may_return_with_a_lost_tombstone() {
+        let mut story = story(4);
+        story.leaves("a", "left").group_is(GroupState::Empty, 2).forgets(4, "expired").coordinator(2);
+        story.served_offset("a", 4).quiet();
     }
 
     #[test]
-    fn offsets_expire_only_in_an_empty_group() {
-        story().commits(1, "m-0", 9).forgets(1, "expired").fires(&["expired-while-live"]);
-        story()
-            .commits(1, "m-0", 9)
-            .group_state(1, GroupState::Empty, 2, 0)
-            .forgets(1, "expired")
-            .tells_offset(1, -1)
-            .quiet();
-        story().commits(1, "m-0", 9).forgets(1, "deleted").tells_offset(1, -1).quiet();
+    fn a_member_commits_only_what_it_was_given() {
+        story(4).commits("a", 1, 6).fires(&["unread"]);
+        story(4).moves("a", "seek", 4, 8).commits("a", 1, 8).quiet();
+        story(4).produce_as(1, 1, 9, 0, -1).moves("a", "seek", 4, 10).commits("a", 1, 11).quiet();
+    }
+
+    #[test]
+    fn a_stored_offset_of_an_earlier_assignment_is_not_committed_again() {
+        // store-offset-after-revoke, librdkafka before 1.9.0.
+        let mut story = handed_over();
+        story.gives("b", 2, &[0]).generation(3, &[("a", &[0]), ("b", &[])]).takes("a", 3, &[0]).commits("a", 3, 4);
+        story.fires(&["went-back"]);
+    }
+
+    #[test]
+    fn a_member_does_not_take_back_its_own_commit_but_after_a_reset() {
+        story(4).commits("a", 1, 3).fires(&["went-back"]);
+        story(4).moves("a", "seek", 4, 2).reads("a", 2).commits("a", 1, 3).quiet();
+        story(4).commit_failed("a", 1, 3, "NETWORK_EXCEPTION").commits("a", 1, 3).quiet();
+    }
+
+    #[test]
+    fn a_commit_of_the_owner_before_that_was_still_under_way_may_be_passed_below() {
+        let mut story = story(2);
+        let late = story.reads("a", 2).reads("a", 3).reads("a", 4).writes_commit();
+        story.gives("a", 1, &[0]).joins("b", "").generation(2, &[("a", &[]), ("b", &[0])]).takes("b", 2, &[0]);
+        story.served_offset("b", 2).starts("b", 2).commits_at("a", 1, 5, late);
+        story.reads("b", 2).commits("b", 2, 3).quiet();
     }
 
     #[test]
     fn what_polls_returned_is_committed_before_a_partition_is_given_up() {
-        let mut early = story();
-        early.commits_so(Commits::Automatically).polled(0, 0).polled(1, 1).commit_acked(M, 1).gives_up(
-            M,
-            "m-0",
-            1,
-            &[0],
-        );
-        early.fires(&["given-up-uncommitted"]);
-        let mut good = story();
-        good.commits_so(Commits::Automatically)
-            .polled(0, 0)
-            .polled(1, 1)
-            .commit_acked(M, 2)
-            .gives_up(M, "m-0", 1, &[0])
+        // fetch-during-revocation-commit, KAFKA-14196: the commit was under way when the poll returned more.
+        story(4).reads("a", 4).commit_acked("a", 1, 4).gives("a", 1, &[0]).fires(&["revoked-uncommitted"]);
+        story(4).reads("a", 4).commits("a", 1, 5).commit_acked("a", 1, 5).gives("a", 1, &[0]).quiet();
+        story(4)
+            .reads("a", 4)
+            .commit_acked("a", 1, 4)
+            .commit_failed("a", 1, 5, "NOT_COORDINATOR")
+            .gives("a", 1, &[0])
             .quiet();
-        let mut by_hand = story();
-        by_hand.polled(0, 0).polled(1, 1).commit_acked(M, 1).gives_up(M, "m-0", 1, &[0]).vacuous();
-    }
-
-    #[test]
-    fn what_was_not_flushed_may_be_gone_after_a_power_loss() {
-        story().commits(1, "m-0", 9).power_loss(1).tells_offset(1, -1).quiet();
+        story(4).reads("a", 4).commit_acked("a", 1, 4).wait(300).gives("a", 1, &[0]).quiet();
+        story(4).reads("a", 4).commit_acked("a", 1, 4).loses("a", 1, &[0]).quiet();
     }
 }

@@ -333,15 +333,15 @@ mod tests {
     #[test]
     fn a_group_does_not_wait_for_ever_for_who_does_not_ask_for_its_assignment() {
         let waits = |seconds| {
-            let mut story = story();
-            story.group("mail").group_state(1, GroupState::CompletingRebalance, 1, 2).wait(seconds);
+            let mut story = Story::grouped("liveness");
+            story.group_is(GroupState::CompletingRebalance, 2).wait(seconds);
             story
         };
-        waits(20).group_state(1, GroupState::Stable, 1, 2).fires(&["rebalance-stuck"]);
-        waits(20).verify().fires(&["rebalance-stuck"]);
-        waits(12).group_state(1, GroupState::Stable, 1, 2).quiet();
+        waits(20).group_is(GroupState::Stable, 2).fires(&["rebalance-stuck"]);
+        waits(20).fires(&["rebalance-stuck"]);
+        waits(12).group_is(GroupState::Stable, 2).quiet();
         let mut dead = waits(2);
-        dead.crash(1).wait(20).group_state(2, GroupState::Stable, 1, 2).vacuous();
+        dead.crash(1).wait(20).coordinator(2).group_is(GroupState::Stable, 2).quiet();
     }
 
     #[test]

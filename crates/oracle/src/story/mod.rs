@@ -9,9 +9,7 @@ mod groups;
 use trace::{BrokerList, Event, EventId, EventKind, Name, Partition};
 
 use crate::fold::{Batch, Role, World};
-use crate::{
-    Bounds, ClientFacts, ClientKind, Commits, Context, EndOfRun, Finding, Judge, SLUGS, Summary, Tally, TopicFacts,
-};
+use crate::{Bounds, ClientFacts, ClientKind, Context, EndOfRun, Finding, Judge, SLUGS, Summary, Tally, TopicFacts};
 
 /// Where the state of email/0 is stored.
 pub(crate) const STATE: &str = "/brokers/topics/email/partitions/0/state";
@@ -210,22 +208,6 @@ impl Story {
 
     pub fn one_in_flight(&mut self) -> &mut Story {
         self.client(PRODUCER).max_in_flight = 1;
-        self
-    }
-
-    pub fn group(&mut self, group: &str) -> &mut Story {
-        let consumer = self.client(CONSUMER);
-        (consumer.group, consumer.max_poll_interval_ns) = (Some(Name::new(group)), 10 * SECOND);
-        self
-    }
-
-    pub fn commits_so(&mut self, commits: Commits) -> &mut Story {
-        self.client(CONSUMER).commits = commits;
-        self
-    }
-
-    pub fn expects(&mut self, slug: &str) -> &mut Story {
-        self.context.expected.insert(slug.to_owned());
         self
     }
 }

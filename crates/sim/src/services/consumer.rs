@@ -16,7 +16,7 @@ use super::{SharedLedger, bootstrap, direct, settings};
 /// The longest one poll waits.
 const POLL: Duration = Duration::from_millis(500);
 /// How long a member that ends waits for its coordinator.
-const GOODBYE: Duration = Duration::from_secs(5);
+pub const GOODBYE: Duration = Duration::from_secs(5);
 /// In `group.instance.id`, stands for the node's name: each node of a service is its own static member.
 const NODE: &str = "{node}";
 

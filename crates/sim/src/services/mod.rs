@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 pub use auditor::audit;
-pub use consumer::consume;
+pub use consumer::{GOODBYE, consume};
 pub use producer::produce;
 pub use setup::create_topics;
 
