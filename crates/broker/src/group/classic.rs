@@ -443,22 +443,33 @@ impl Group {
     }
 
     fn undo_replacement(&mut self, replacement: Replacement, error: ErrorCode, turn: &mut Turn) {
-        let Replacement { instance, old, new, protocols, session_timeout, rebalance_timeout, .. } = replacement;
+        let Replacement { instance, old, new, client, protocols, session_timeout, rebalance_timeout, .. } = replacement;
         let Some(member) = self.members.get_mut(&new).filter(|_| self.state == GroupState::Stable) else { return };
         member.protocols = protocols;
         (member.session_timeout, member.rebalance_timeout) = (session_timeout, rebalance_timeout);
         let ticket = member.joining.take();
-        self.rename(&instance, &new, &old, turn);
+        self.rename(&instance, (&new, &old), client, turn);
         if let Some(ticket) = ticket {
             turn.joined(ticket, JoinAnswer { error, ..self.join_answer("", false) });
         }
     }
 
-    /// A static member goes on under another member id; whatever waits under the old one is fenced.
-    pub(super) fn rename(&mut self, instance: &str, old: &str, new: &str, turn: &mut Turn) {
+    /// A static member goes on under another member id, on this client; whatever waits under the old one is fenced. Returns the client
+    /// id and host that it had.
+    pub(super) fn rename(
+        &mut self,
+        instance: &str,
+        (old, new): (&str, &str),
+        (client_id, client_host): (String, String),
+        turn: &mut Turn,
+    ) -> (String, String) {
         let mut member = self.members.remove(old).expect("a static member's id is a member's");
         member.refuse(ErrorCode::FencedInstanceId, turn);
         member.id = new.to_owned();
+        let client = (
+            std::mem::replace(&mut member.client_id, client_id),
+            std::mem::replace(&mut member.client_host, client_host),
+        );
         member.heard(turn.now);
         if self.leads(old) {
             self.leader = Some(new.to_owned());
@@ -470,6 +481,7 @@ impl Group {
         self.came(&member, turn);
         self.instances.insert(instance.to_owned(), new.to_owned());
         self.members.insert(new.to_owned(), member);
+        client
     }
 
     pub(super) fn came(&self, member: &Member, turn: &mut Turn) {

@@ -205,12 +205,13 @@ impl Group {
         let instance = join.instance.clone().expect("only static members are replaced");
         let new = join.new_id.clone();
         let leader = self.leader.clone().unwrap_or_default();
-        self.rename(&instance, &old, &new, turn);
+        let client = self.rename(&instance, (&old, &new), (join.client_id.clone(), join.client_host.clone()), turn);
         let member = &self.members[&new];
         let replacement = Replacement {
             instance,
             old,
             new: new.clone(),
+            client,
             protocols: member.protocols.clone(),
             session_timeout: member.session_timeout,
             rebalance_timeout: member.rebalance_timeout,

@@ -91,6 +91,8 @@ pub struct Replacement {
     pub old: String,
     /// Its member id now.
     pub new: String,
+    /// The client id and host it had.
+    pub client: (String, String),
     /// The protocols it had.
     pub protocols: Vec<(String, Bytes)>,
     /// The session timeout it had.

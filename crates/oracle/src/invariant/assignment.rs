@@ -1,7 +1,7 @@
 //! O14: in a generation of a group a partition is assigned to at most one member, and only to members; a member takes a partition
 //! over only when no other member of that generation has it; a `group.instance.id` is one member's.
 //!
-//! From: KIP-54 and KIP-429 (sticky, cooperative), KAFKA-12983, KAFKA-12984, KAFKA-13419, KAFKA-14639; KIP-345, KAFKA-8225.
+//! From: KIP-54 and KIP-429 (sticky, cooperative), KAFKA-12983, KAFKA-12984, KAFKA-13419, KAFKA-14639; KIP-345, KAFKA-8225, KAFKA-10284.
 //! Legal: a consumer that its coordinator has put out and that does not know it yet (paused, cut off, slow, replaced by another with
 //! its instance id) still has what it had; so has a static member that stayed silent while the others went on without it; a
 //! coordinator that is deposed and not aware of it counts members by itself.
@@ -9,7 +9,7 @@
 
 use std::collections::VecDeque;
 
-use trace::{Event, EventId, EventKind, GroupState, Name, Partition};
+use trace::{Event, EventId, EventKind, GroupState, Name, Partition, StopReason};
 
 use crate::finding::{Charge, Findings};
 use crate::fold::{Group, Member};
@@ -44,6 +44,8 @@ struct Assigned {
     holdings: Table<(Name, Partition), Holding>,
     /// The last generation in which each client's JoinGroup was answered, and under which member id.
     joined: Table<Name, (Name, i32)>,
+    /// Static members that others have replaced, and when their successors were told so.
+    replaced: Table<Name, Option<EventId>>,
 }
 
 #[derive(Default)]
@@ -51,6 +53,8 @@ pub(crate) struct Assignment {
     groups: Table<Name, Assigned>,
     /// When each broker last began to coordinate a partition.
     loads: Table<Name, EventId>,
+    /// A power loss may have taken what coordinators had written down.
+    forgetful: bool,
 }
 
 impl Oracle for Assignment {
@@ -64,10 +68,13 @@ impl Oracle for Assignment {
                 self.groups.entry(*group).or_default().begun.insert(event.node, (*generation, event.id));
             }
             EventKind::MemberJoined { group, member, instance, .. } => {
+                // A replacement that could not be written down is undone.
+                self.groups.entry(*group).or_default().replaced.swap_remove(member);
                 self.check_instance(moment, *group, (*member, *instance), findings);
             }
-            EventKind::MemberLeft { group, member, .. } => {
-                self.groups.entry(*group).or_default().forget(*member);
+            EventKind::MemberLeft { group, member, reason, .. } => {
+                self.check_gone(moment, *group, *member, findings);
+                self.groups.entry(*group).or_default().forget(*member, *reason);
             }
             EventKind::MemberAssigned { group, member, generation, partitions } => {
                 let assigned = self.groups.entry(*group).or_default();
@@ -75,7 +82,9 @@ impl Oracle for Assignment {
                 assigned.assign(moment, *group, (*member, *generation), partitions, findings);
             }
             EventKind::GroupJoined { group, member, generation, .. } => {
-                self.groups.entry(*group).or_default().joined.insert(event.node, (*member, *generation));
+                let assigned = self.groups.entry(*group).or_default();
+                assigned.joined.insert(event.node, (*member, *generation));
+                assigned.replaced.values_mut().for_each(|told| *told = told.or(Some(event.id)));
             }
             EventKind::PartitionsAssigned { group, member, generation, partitions } => {
                 let assigned = self.groups.entry(*group).or_default();
@@ -90,7 +99,9 @@ impl Oracle for Assignment {
                     holdings.swap_remove(&(event.node, *partition));
                 }
             }
-            EventKind::NodeStopped { .. } => {
+            EventKind::LeadershipDecided { unclean: true, .. } => self.forgetful = true,
+            EventKind::NodeStopped { reason } => {
+                self.forgetful |= *reason == StopReason::PowerLoss && !moment.context.flush_every_message;
                 for assigned in self.groups.values_mut() {
                     assigned.holdings.retain(|(client, _), _| *client != event.node);
                 }
@@ -101,6 +112,21 @@ impl Oracle for Assignment {
 }
 
 impl Assignment {
+    /// Whom another has replaced is written down as gone before that one hears of it (KAFKA-10284).
+    fn check_gone(&self, moment: &Moment, group: Name, member: Name, findings: &mut Findings) {
+        let Some(replaced) = self.groups.get(&group).and_then(|assigned| assigned.replaced.get(&member)) else {
+            return;
+        };
+        findings.fact();
+        if let Some(told) = replaced.filter(|_| !self.forgetful) {
+            let summary = format!(
+                "{group}: {} still knew {member}, and its successor was told that it had replaced it",
+                moment.event.node
+            );
+            findings.raise(Charge::at(moment.event, None, "replaced-member-back", summary).proven_by([told]));
+        }
+    }
+
     fn check_instance(&self, moment: &Moment, group: Name, (member, instance): (Name, Name), findings: &mut Findings) {
         let Some(known) = moment.world.groups.get(&group).filter(|_| !instance.as_str().is_empty()) else { return };
         findings.fact();
@@ -134,7 +160,10 @@ fn check_member(moment: &Moment, group: Name, member: Name, partitions: &[Partit
 }
 
 impl Assigned {
-    fn forget(&mut self, member: Name) {
+    fn forget(&mut self, member: Name, reason: Name) {
+        if reason.as_str() == "replaced" {
+            self.replaced.insert(member, None);
+        }
         for generation in &mut self.generations {
             generation.owners.retain(|_, (owner, _)| *owner != member);
             generation.members.retain(|known| *known != member);
@@ -288,6 +317,28 @@ mod tests {
         story().joins("a-1", "i").joins("b-1", "i").fires(&["duplicate-instance"]);
         story().joins("a-1", "i").joins("b-1", "j").quiet();
         story().joins("a-1", "i").leaves("a-1", "replaced").joins("b-1", "i").quiet();
+    }
+
+    #[test]
+    fn a_replaced_member_does_not_come_back_once_its_successor_was_told() {
+        // static-rejoin-not-persisted, KAFKA-10284.
+        let replaced = || {
+            let mut story = story();
+            story.joins("a-1", "i").leaves("a-1", "replaced").joins("a-2", "i");
+            story
+        };
+        replaced()
+            .generation(2, &[("a-2", &[0])])
+            .coordinator(2)
+            .leaves("a-1", "session-timeout")
+            .fires(&["replaced-member-back"]);
+        replaced().coordinator(2).leaves("a-1", "session-timeout").quiet();
+        replaced()
+            .generation(2, &[("a-2", &[0])])
+            .power_loss(1)
+            .coordinator(2)
+            .leaves("a-1", "session-timeout")
+            .quiet();
     }
 
     #[test]
