@@ -39,7 +39,7 @@ pub(crate) trait Oracle {
 type Maker = fn() -> Box<dyn Oracle>;
 
 /// Slug, one sentence, maker: in the order of reports.
-const ORACLES: [(&str, &str, Maker); 20] = [
+const ORACLES: [(&str, &str, Maker); 21] = [
     ("committed-durability", "What was committed is in the log of every later leader.", || {
         Box::<invariant::committed_durability::CommittedDurability>::default()
     }),
@@ -77,6 +77,11 @@ const ORACLES: [(&str, &str, Maker); 20] = [
     ("recovery", "A log loaded after a stop is a prefix of what it was, with all that was flushed.", || {
         Box::<invariant::recovery::Recovery>::default()
     }),
+    (
+        "retention",
+        "Nothing above the high watermark is deleted or cleaned, and each key's latest value survives.",
+        || Box::<invariant::retention::Retention>::default(),
+    ),
     ("list-offsets", "The end of a partition, as clients are told it, never goes back.", || {
         Box::<invariant::list_offsets::ListOffsets>::default()
     }),
@@ -159,7 +164,7 @@ pub struct Judge {
 }
 
 impl Judge {
-    /// A judge with the oracles of these slugs (see [`select`]).
+    /// A judge with those oracles of these slugs (see [`select`]) that apply to such a run.
     ///
     /// # Panics
     /// If a slug is unknown: [`select`] gives known ones only.
@@ -169,7 +174,7 @@ impl Judge {
             let (slug, _, make) = found.unwrap_or_else(|| panic!("no oracle `{}`", slug.as_ref()));
             Seat { slug, oracle: make(), ledger: Ledger::default() }
         };
-        let seats = enabled.iter().map(seat).collect();
+        let seats = enabled.iter().filter(|slug| applies(slug.as_ref(), &context)).map(seat).collect();
         let records = Records::new(&context);
         Judge { context, world: World::default(), records, seats }
     }
@@ -217,6 +222,11 @@ impl Judge {
     }
 }
 
+/// Whether an oracle can see anything in such a run: where nothing is ever deleted or cleaned, there is no retention to judge.
+fn applies(slug: &str, context: &Context) -> bool {
+    slug != "retention" || context.topics.values().any(|topic| topic.compacted || topic.expires)
+}
+
 /// Whether any oracle looks at such an event. Most events are frames, and no oracle judges those.
 fn matters(kind: &EventKind) -> bool {
     !matches!(
@@ -257,6 +267,7 @@ mod tests {
     /// A crash, a failover, a return, and clients that notice nothing but a delay.
     fn a_good_day() -> Story {
         let mut story = Story::of("liveness");
+        story.compacted();
         story.zab_leads(1, 1).delivers(1, &[1, 2]).delivers(2, &[1, 2]).view(1, 2).control(2, 1, 102);
         story.sent(0).produce_as(1, 1, 9, 0, 0).replicate(1, 2).replicate(1, 3).hw(1, 1).produce_acked(1, 0);
         story.acked(0, 0).hw(2, 1).serve(2, 0).polled(0, 0);
@@ -264,7 +275,7 @@ mod tests {
         story.hw(2, 2).produce_acked(2, 1).acked(1, 1).hw(3, 2).serve(2, 1).polled(1, 1);
         story.restart(1, 2).follows(1).settle().hw(1, 1).hw(1, 2).isr(2, &[1, 2, 3]);
         story.sent(2).produce_as(2, 1, 9, 0, 2).replicate(2, 1).replicate(2, 3).hw(2, 3).produce_acked(2, 2);
-        story.list(2, -1, 3);
+        story.list(2, -1, 3).clean(2, 1);
         story.acked(2, 2).serve(2, 2).polled(2, 2).wait(60).verify();
         story.scan_all().read(&[(0, 0), (1, 1), (2, 2)]);
         story

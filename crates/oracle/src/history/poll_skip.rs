@@ -2,7 +2,7 @@
 //! records in between.
 //!
 //! From: Jepsen's Kafka workload; KAFKA-7747 (positions after truncation), librdkafka 1.7.0's aborted-list filter.
-//! Legal: gaps without records (transaction markers, compaction), a declared reset or seek; members of a group.
+//! Legal: gaps without records (transaction markers; below what a cleaner of the partition reached), a declared reset or seek; members of a group.
 //! Not checked: records of aborted transactions (no transaction events yet); ranges that nobody knows after a power loss.
 
 use trace::EventKind;
@@ -18,17 +18,16 @@ impl Oracle for PollSkip {
         let EventKind::RecordPolled { partition, offset, .. } = &moment.event.kind else { return };
         let name = moment.event.node;
         let grouped = moment.context.clients.get(&name).is_some_and(|facts| facts.group.is_some());
-        let compacted = moment.context.topics.get(&partition.topic).is_some_and(|facts| facts.compacted);
         let place = moment.records.partitions.get_index_of(partition);
         let position = place.and_then(|place| moment.records.positions.get(&(name, place as u32)));
-        let Some(position) = position.filter(|_| !grouped && !compacted) else { return };
+        let Some(position) = position.filter(|_| !grouped) else { return };
         findings.fact();
         if *offset <= position.next {
             return;
         }
-        let leader = moment.world.partition(*partition).and_then(|fold| fold.leader());
-        let Some(leader) = leader else { return };
-        let from = position.next.max(leader.log.start);
+        let Some(fold) = moment.world.partition(*partition) else { return };
+        let Some(leader) = fold.leader() else { return };
+        let from = position.next.max(leader.log.start).max(fold.cleaned);
         if let Some(skipped) = leader.log.range(from, *offset).iter().find(|batch| !batch.is_control()) {
             let first = skipped.base.max(from);
             let summary = format!(

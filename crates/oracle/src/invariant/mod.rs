@@ -13,4 +13,5 @@ pub(crate) mod log_matching;
 pub(crate) mod log_shape;
 pub(crate) mod one_leader;
 pub(crate) mod recovery;
+pub(crate) mod retention;
 pub(crate) mod visibility;
