@@ -100,6 +100,7 @@ scenarios! {
     acks_compared: "acks-compared",
     power_loss_of_all_replicas: "power-loss-of-all-replicas",
     power_loss_with_flush: "power-loss-with-flush",
+    compaction: "compaction",
 }
 
 caught! {

@@ -132,6 +132,7 @@ impl Metrics for View<'_> {
             "leader-epoch" => of_partition(|state| Some(i64::from(state.leader_epoch))),
             "hw" => of_partition(|state| Some(state.leading_replica()?.high_watermark)),
             "leo" => of_partition(|state| Some(state.leading_replica()?.log_end)),
+            "cleaned" => of_partition(|state| Some(state.leading_replica()?.cleaned)),
             "lag" => match target {
                 Target::Name(name) => self.lag(name),
                 _ => None,

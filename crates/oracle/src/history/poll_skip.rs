@@ -64,5 +64,6 @@ mod tests {
         story().commit(1).produce_as(1, 1, 9, 0, -1).produce(1, 1).polled(0, 0).polled(2, 2).quiet();
         story().commit(3).polled(0, 0).reset(1, 2).polled(2, 2).quiet();
         story().commit(1).commit(1).commit(1).polled(0, 0).log_start(1, 2).polled(2, 2).quiet();
+        story().commit(1).commit(1).commit(1).polled(0, 0).clean(2, 2).polled(2, 2).quiet();
     }
 }

@@ -368,6 +368,19 @@ mod tests {
     }
 
     #[test]
+    fn a_cleaner_may_remove_what_was_committed_inside_the_log_and_not_at_its_end() {
+        let mut cleaned = story();
+        cleaned.produce(1, 2).produce(1, 1).hw(1, 3).append(2, 2, 1, 0, 102).crash(1).elect(2, &[2, 3]);
+        cleaned.fires(&["below-high-watermark/after-election"]);
+        let mut cleaned = story();
+        cleaned.produce(1, 2).produce(1, 1).hw(1, 3).clean(1, 2).append(2, 2, 1, 0, 102).crash(1).elect(2, &[2, 3]);
+        cleaned.scan(2, 9).read(&[(2, 2)]).quiet();
+        let mut short = story();
+        short.produce(1, 2).produce(1, 1).hw(1, 3).clean(1, 3).crash(1).elect(2, &[2, 3]);
+        short.fires(&["below-high-watermark/after-election"]);
+    }
+
+    #[test]
     fn a_deposed_leader_must_not_commit_behind_its_successor() {
         let mut story = story();
         story.produce(1, 1).decide(2, &[2, 3]).leads(2).hw(1, 1);

@@ -184,6 +184,19 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_of_a_cleaned_log_may_lack_records_and_batches_but_not_their_place() {
+        let copied = |upto: i64, base: i64, records: u32| {
+            let mut story = story();
+            story.produce(1, 2).produce(1, 2).produce(1, 2).hw(1, 6).clean(1, upto).append(2, base, records, 0, 0xc1ea);
+            story.replicate(1, 2).hw(2, 6);
+            story
+        };
+        copied(4, 2, 2).quiet();
+        copied(2, 2, 2).fires(&["diverged/same-epoch", "diverged/prefix", "diverged/below-high-watermark"]);
+        copied(4, 2, 1).fires(&["diverged/same-epoch", "diverged/below-high-watermark"]);
+    }
+
+    #[test]
     fn an_unclean_election_voids_what_high_watermarks_promise() {
         let mut story = story();
         story.isr(1, &[1, 2]).produce(1, 1).replicate(1, 2).hw(1, 1).hw(2, 1).crash(1).crash(2);

@@ -213,6 +213,27 @@ mod tests {
     }
 
     #[test]
+    fn below_what_was_cleaned_an_epoch_may_begin_later_or_be_gone() {
+        let cleaned = |upto: i64| {
+            let mut story = story();
+            story.commit(1).commit(1).crash(1).elect(2, &[2, 3]).produce(2, 1).replicate(2, 3).clean(2, upto);
+            story.crash(3).restart(3, 3);
+            story
+        };
+        cleaned(2).knows_epochs(3, &[(1, 2)]).quiet();
+        cleaned(1).knows_epochs(3, &[(0, 1), (1, 2)]).quiet();
+        cleaned(1).knows_epochs(3, &[(1, 2)]).fires(&["epoch-cache"]);
+        cleaned(2).knows_epochs(3, &[(0, 0)]).fires(&["epoch-cache"]);
+    }
+
+    #[test]
+    fn a_cleaned_disk_has_other_bytes_below_what_was_cleaned_and_all_above() {
+        story().commit(1).clean(2, 1).scan_with_crc(2, 0xbad).quiet();
+        story().commit(1).commit(1).clean(2, 1).scan_with_crc(2, 0xbad).fires(&["disk/different"]);
+        story().commit(1).commit(1).clean(2, 1).scan(2, 1).fires(&["disk/missing"]);
+    }
+
+    #[test]
     fn what_an_undone_truncation_brought_back_may_be_of_any_epoch() {
         let mut story = story();
         story.produce(1, 2).produce(1, 2).truncate(1, 2).power_loss(1).restart(1, 4).knows_epochs(1, &[(7, 0)]).quiet();

@@ -146,6 +146,17 @@ mod tests {
     }
 
     #[test]
+    fn what_a_cleaner_left_of_a_batch_may_be_served_in_its_place() {
+        let served_again = |upto: i64| {
+            let mut story = story();
+            story.commit(2).serve(1, 0).clean(1, upto).truncate(3, 0).append(3, 0, 2, 0, 7).hw(3, 2).serve(3, 0);
+            story
+        };
+        served_again(2).quiet();
+        served_again(0).fires(&["changed"]);
+    }
+
+    #[test]
     fn an_unclean_election_voids_it() {
         let mut story = story();
         story.isr(1, &[1, 2]).produce(1, 1).replicate(1, 2).hw(1, 1).serve(1, 0).crash(1);
