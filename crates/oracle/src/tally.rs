@@ -334,7 +334,8 @@ impl Tally {
             let extra = self.extras.get(&producer).and_then(|extras| extras.get(sequence)).copied().unwrap_or_default();
             // Not what a cleaner may have taken: a later record of its key is there.
             let missed = |(cleaned, last_offsets): &(i64, Table<u32, i64>)| {
-                record.offset >= *cleaned || last_offsets.get(&record.key).is_none_or(|last| *last <= record.offset)
+                record.offset.max(0) >= *cleaned
+                    || last_offsets.get(&record.key).is_none_or(|last| *last <= record.offset)
             };
             let missed = extra.stored == 0 && self.read.get(&partition).is_some_and(missed);
             let sum = sums.entry((producer, partition.topic)).or_default();

@@ -260,6 +260,20 @@ mod tests {
     }
 
     #[test]
+    fn a_record_that_nobody_knows_the_place_of_is_lost_where_nothing_was_cleaned() {
+        let lost = |upto: i64| {
+            let mut story = story();
+            story.producer_acks(0).sent_with_key(0, 7).acked(0, -1).sent_with_key(1, 7).commit(1).acked(1, -1);
+            story.clean(1, upto).read(&[(0, 1)]);
+            story
+        };
+        lost(0).fires(&["acked-none/never-stored"]);
+        assert_eq!(lost(0).summary().total.lost, 1);
+        lost(1).quiet();
+        assert_eq!(lost(1).summary().total.lost, 0);
+    }
+
+    #[test]
     fn what_could_not_be_read_proves_nothing() {
         story().sent(0).acked(0, 0).unreadable("timeout").vacuous();
     }
