@@ -104,6 +104,7 @@ scenarios! {
     broadcast: "broadcast",
     multicast: "multicast",
     direct_call: "direct-call",
+    compaction: "compaction",
 }
 
 caught! {

@@ -27,7 +27,7 @@ use crate::registration::run_session;
 use crate::replica::ControlFence;
 use crate::replica_manager::{
     Proposal, ReplicaManager, Unannounced, run_high_watermark_checkpoints, run_isr_notifier, run_isr_shrinker,
-    run_isr_writer, run_producer_expiration, run_recovery_point_checkpoints, run_retention,
+    run_isr_writer, run_producer_expiration, run_recovery_point_checkpoints, run_retention, start_cleaner,
 };
 use crate::rpc::Rpc;
 use crate::server::run_server;
@@ -125,6 +125,7 @@ pub async fn run_broker_until(host: Host, config: BrokerConfig, stop: impl Futur
     host.spawn("recovery-point-checkpoints", run_recovery_point_checkpoints(broker.clone()));
     host.spawn("retention", run_retention(broker.clone()));
     host.spawn("producer-expiration", run_producer_expiration(broker.clone()));
+    start_cleaner(&broker);
     let cause = stop.await;
     broker.shut_down(cause).await;
 }

@@ -78,6 +78,13 @@ impl Value for Option<i64> {
     }
 }
 
+impl Value for f64 {
+    const WANTED: &'static str = "a number from 0 to 1";
+    fn parse(text: &str) -> Option<f64> {
+        text.trim().parse().ok().filter(|number| (0.0..=1.0).contains(number))
+    }
+}
+
 impl Value for String {
     const WANTED: &'static str = "text";
     fn parse(text: &str) -> Option<String> {
@@ -159,6 +166,10 @@ settings! {
         log_flush_scheduler_interval_ms: i64 = i64::MAX, "log.flush.scheduler.interval.ms";
         log_flush_offset_checkpoint_interval_ms: i64 = 60_000, "log.flush.offset.checkpoint.interval.ms";
         log_cleanup_policy: String = "delete".to_owned(), "log.cleanup.policy";
+        log_cleaner_enable: bool = true, "log.cleaner.enable";
+        log_cleaner_backoff_ms: i64 = 15_000, "log.cleaner.backoff.ms";
+        log_cleaner_min_cleanable_ratio: f64 = 0.5, "log.cleaner.min.cleanable.ratio";
+        log_cleaner_min_compaction_lag_ms: i64 = 0, "log.cleaner.min.compaction.lag.ms";
         log_cleaner_delete_retention_ms: i64 = DAY_MS, "log.cleaner.delete.retention.ms";
         producer_id_expiration_ms: i64 = DAY_MS, "producer.id.expiration.ms";
         producer_id_expiration_check_interval_ms: i64 = 600_000, "producer.id.expiration.check.interval.ms";
@@ -200,6 +211,8 @@ settings! {
         flush_ms: i64 = i64::MAX, "flush.ms";
         cleanup_policy: String = "delete".to_owned(), "cleanup.policy";
         delete_retention_ms: i64 = DAY_MS, "delete.retention.ms";
+        min_cleanable_dirty_ratio: f64 = 0.5, "min.cleanable.dirty.ratio";
+        min_compaction_lag_ms: i64 = 0, "min.compaction.lag.ms";
     }
 }
 
@@ -219,6 +232,7 @@ const MINIMA: &[(&str, i64)] = &[
     ("log.flush.offset.checkpoint.interval.ms", 1),
     ("leader.imbalance.check.interval.seconds", 1),
     ("log.retention.check.interval.ms", 1),
+    ("log.cleaner.backoff.ms", 1),
     ("replica.fetch.backoff.ms", 1),
     ("controlled.shutdown.retry.backoff.ms", 1),
     ("group.max.size", 1),
@@ -299,6 +313,8 @@ impl Settings {
             flush_ms: self.log_flush_interval_ms.unwrap_or(self.log_flush_scheduler_interval_ms),
             cleanup_policy: self.log_cleanup_policy.clone(),
             delete_retention_ms: self.log_cleaner_delete_retention_ms,
+            min_cleanable_dirty_ratio: self.log_cleaner_min_cleanable_ratio,
+            min_compaction_lag_ms: self.log_cleaner_min_compaction_lag_ms,
         }
     }
 }
@@ -315,6 +331,11 @@ impl TopicSettings {
             in_range(name, value)?;
         }
         Ok(parsed)
+    }
+
+    /// Whether the cleaner works on the topic's logs.
+    pub fn is_compacted(&self) -> bool {
+        self.cleanup_policy.split(',').any(|policy| policy.trim() == "compact")
     }
 
     /// `min.insync.replicas`, but no more than there are replicas.
@@ -356,6 +377,17 @@ mod tests {
     }
 
     #[test]
+    fn a_topic_is_compacted_if_its_cleanup_policy_says_so() {
+        let settings = Settings::default();
+        for (policy, compacted) in
+            [("delete", false), ("compact", true), ("compact,delete", true), ("delete, compact", true)]
+        {
+            let topic = TopicSettings::parse(&settings, &map(&[("cleanup.policy", policy)])).unwrap();
+            assert_eq!(topic.is_compacted(), compacted, "{policy}");
+        }
+    }
+
+    #[test]
     fn unknown_names_and_bad_values_are_refused() {
         let refused = |name: &str, value: &str| Settings::parse(&map(&[(name, value)])).unwrap_err();
         assert_eq!(refused("replica.lag", "1"), ConfigError::Unknown("replica.lag".to_owned()));
@@ -364,6 +396,8 @@ mod tests {
             ("replica.lag.time.max.ms", "0"),
             ("unclean.leader.election.enable", "yes"),
             ("log.segment.bytes", "-1"),
+            ("log.cleaner.min.cleanable.ratio", "1.5"),
+            ("log.cleaner.backoff.ms", "0"),
         ] {
             assert!(matches!(refused(name, value), ConfigError::Invalid { .. }), "{name}={value}");
         }

@@ -78,6 +78,25 @@ pub struct Rewritten {
     end: i64,
     file: File,
     cuts: u64,
+    kept: u32,
+    removed: u32,
+}
+
+impl Rewritten {
+    /// The first offset after it.
+    pub fn end(&self) -> i64 {
+        self.end
+    }
+
+    /// How many records survive in it.
+    pub fn kept(&self) -> u32 {
+        self.kept
+    }
+
+    /// How many do not.
+    pub fn removed(&self) -> u32 {
+        self.removed
+    }
 }
 
 impl Clean {
@@ -103,21 +122,25 @@ impl Clean {
         self.disk.admit(usize::try_from(bytes).unwrap_or(usize::MAX)).await;
         let mut content = Vec::new();
         let end = group.last().map_or(0, |last| last.end);
+        let (mut kept, mut removed) = (0, 0);
         for source in &group {
-            let (rules, cleaned) = (&self.rules, &mut self.cleaned);
+            let rules = &self.rules;
             source.each(&self.directory, |batch, next| {
                 let survivors = rules.clean(batch, next == end)?;
                 content.extend_from_slice(survivors.batch.as_deref().unwrap_or_default());
-                cleaned.kept += survivors.kept;
-                cleaned.removed += survivors.removed;
+                kept += survivors.kept;
+                removed += survivors.removed;
                 Ok(())
             })?;
         }
+        self.cleaned.kept += kept;
+        self.cleaned.removed += removed;
         self.disk.admit(content.len()).await;
         let path = path(&self.directory, group[0].base, CLEANED);
         let file = segment::replace(&self.disk, &path, &content)?;
         file.sync().await.map_err(LogError::at(&path))?;
-        Ok(Some(Rewritten { bases: group.iter().map(|source| source.base).collect(), end, file, cuts: self.cuts }))
+        let bases = group.iter().map(|source| source.base).collect();
+        Ok(Some(Rewritten { bases, end, file, cuts: self.cuts, kept, removed }))
     }
 
     /// Makes durable what the last step did to the directory.

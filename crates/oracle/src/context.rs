@@ -50,6 +50,8 @@ pub struct TopicFacts {
     pub min_insync: i32,
     /// Whether records may vanish from inside the log (`cleanup.policy` has `compact`).
     pub compacted: bool,
+    /// Whether whole segments may grow too old within the run (`cleanup.policy` has `delete`, with a short `retention.ms`).
+    pub expires: bool,
 }
 
 /// Whether a client writes or reads. A processor does both: give it as a producer with `topics` it reads from.

@@ -39,7 +39,7 @@ pub(crate) trait Oracle {
 type Maker = fn() -> Box<dyn Oracle>;
 
 /// Slug, one sentence, maker: in the order of reports.
-const ORACLES: [(&str, &str, Maker); 25] = [
+const ORACLES: [(&str, &str, Maker); 26] = [
     ("committed-durability", "What was committed is in the log of every later leader.", || {
         Box::<invariant::committed_durability::CommittedDurability>::default()
     }),
@@ -77,6 +77,11 @@ const ORACLES: [(&str, &str, Maker); 25] = [
     ("recovery", "A log loaded after a stop is a prefix of what it was, with all that was flushed.", || {
         Box::<invariant::recovery::Recovery>::default()
     }),
+    (
+        "retention",
+        "Nothing above the high watermark is deleted or cleaned, and each key's latest value survives.",
+        || Box::<invariant::retention::Retention>::default(),
+    ),
     ("list-offsets", "The end of a partition, as clients are told it, never goes back.", || {
         Box::<invariant::list_offsets::ListOffsets>::default()
     }),
@@ -123,7 +128,7 @@ const ORACLES: [(&str, &str, Maker); 25] = [
     }),
 ];
 
-/// The oracles of groups. What a run has nothing of cannot be judged: without a client in a group they take no part.
+/// The oracles of groups.
 const OF_GROUPS: [&str; 4] = ["assignment", "group-offsets", "redelivery", "unprocessed"];
 
 /// Every oracle's slug, in the order of reports.
@@ -181,7 +186,7 @@ pub struct Judge {
 }
 
 impl Judge {
-    /// A judge with the oracles of these slugs (see [`select`]); those of groups only if a client is in one.
+    /// A judge with those oracles of these slugs (see [`select`]) that apply to such a run.
     ///
     /// # Panics
     /// If a slug is unknown: [`select`] gives known ones only.
@@ -191,9 +196,7 @@ impl Judge {
             let (slug, _, make) = found.unwrap_or_else(|| panic!("no oracle `{}`", slug.as_ref()));
             Seat { slug, oracle: make(), ledger: Ledger::default() }
         };
-        let has_groups = context.clients.values().any(|facts| facts.group.is_some());
-        let seats: Vec<Seat> = enabled.iter().map(seat).collect();
-        let seats = seats.into_iter().filter(|seat| has_groups || !OF_GROUPS.contains(&seat.slug)).collect();
+        let seats = enabled.iter().filter(|slug| applies(slug.as_ref(), &context)).map(seat).collect();
         let records = Records::new(&context);
         Judge { context, world: World::default(), records, seats }
     }
@@ -241,6 +244,19 @@ impl Judge {
     }
 }
 
+/// Whether an oracle can see anything in such a run: what it has nothing of cannot be judged, such as groups where no client is in one,
+/// or retention where nothing is ever deleted or cleaned. (The brokers' own topics hardly ever are.)
+fn applies(slug: &str, context: &Context) -> bool {
+    match slug {
+        "retention" => {
+            let own = context.topics.iter().filter(|(name, _)| !name.as_str().starts_with("__"));
+            own.into_iter().any(|(_, topic)| topic.compacted || topic.expires)
+        }
+        slug if OF_GROUPS.contains(&slug) => context.clients.values().any(|facts| facts.group.is_some()),
+        _ => true,
+    }
+}
+
 /// Whether any oracle looks at such an event. Most events are frames, and no oracle judges those.
 fn matters(kind: &EventKind) -> bool {
     !matches!(
@@ -283,6 +299,7 @@ mod tests {
     fn a_good_day() -> Story {
         let mut story = Story::grouped("liveness");
         story
+            .compacted()
             .coordinator(2)
             .group_is(GroupState::Stable, 1)
             .takes("a", 1, &[0])
@@ -299,7 +316,7 @@ mod tests {
         story.hw(2, 2).produce_acked(2, 1).acked(1, 1).hw(3, 2).serve(2, 1).polled(1, 1);
         story.restart(1, 2).follows(1).settle().hw(1, 1).hw(1, 2).isr(2, &[1, 2, 3]);
         story.sent(2).produce_as(2, 1, 9, 0, 2).replicate(2, 1).replicate(2, 3).hw(2, 3).produce_acked(2, 2);
-        story.list(2, -1, 3);
+        story.list(2, -1, 3).clean(2, 1);
         story
             .acked(2, 2)
             .serve(2, 2)
@@ -346,7 +363,11 @@ mod tests {
     #[test]
     fn an_oracle_that_saw_nothing_is_vacuous() {
         let judge = Judge::new(Context::default(), &SLUGS);
-        assert_eq!(judge.report().len(), SLUGS.len() - OF_GROUPS.len(), "no client is in a group");
+        assert_eq!(
+            judge.report().len(),
+            SLUGS.len() - OF_GROUPS.len() - 1,
+            "no client is in a group, and no topic is cleaned"
+        );
         assert!(judge.report().iter().all(|report| report.vacuous && report.facts == 0));
         assert!(SLUGS.iter().all(|slug| describe(slug).is_some()));
     }

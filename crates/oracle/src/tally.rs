@@ -28,7 +28,8 @@ pub struct RecordCounts {
     pub duplicated: u64,
     /// Polled more than once by one reader (a group, or a consumer without one).
     pub redelivered: u64,
-    /// Acknowledged, by whatever acks the producer asked for, and absent from the fresh read at the end.
+    /// Acknowledged, by whatever acks the producer asked for, and absent from the fresh read at the end, but for what a
+    /// cleaner may take.
     pub lost: u64,
     /// Stored behind a record of the same producer and key that was sent later.
     pub out_of_order: u64,
@@ -200,8 +201,10 @@ pub struct Tally {
     end_to_end: Table<(Name, u32), Vec<u64>>,
     /// What each consuming client did.
     readings: std::collections::BTreeMap<Name, Reading>,
-    /// Partitions that were read at the end.
-    read: Table<Partition, ()>,
+    /// Partitions that were read at the end: how far they were cleaned, and each key's last offset.
+    read: Table<Partition, (i64, Table<u32, i64>)>,
+    /// How far partitions were cleaned.
+    cleaned: Table<Partition, i64>,
     groups: GroupTally,
 }
 
@@ -215,6 +218,7 @@ impl Tally {
             end_to_end: Table::default(),
             readings: std::collections::BTreeMap::new(),
             read: Table::default(),
+            cleaned: Table::default(),
             groups: GroupTally::new(context),
         }
     }
@@ -245,6 +249,10 @@ impl Tally {
                     waiting.close(event.at);
                     waiting.since = (waiting.pending > 0).then_some(event.at);
                 }
+            }
+            EventKind::LogCleaned { partition, upto, .. } => {
+                let cleaned = self.cleaned.entry(*partition).or_default();
+                *cleaned = (*upto).max(*cleaned);
             }
             EventKind::RecordProcessed { .. } => self.readings.entry(event.node).or_default().processed += 1,
             EventKind::NodeStopped { .. } => {
@@ -313,12 +321,15 @@ impl Tally {
             self.waiting.at(place).close(end.now);
         }
         for read in end.reads.iter().filter(|read| read.error.is_none()) {
-            self.read.insert(read.partition, ());
+            let cleaned = self.cleaned.get(&read.partition).copied().unwrap_or(0);
+            let (_, last_offsets) = self.read.entry(read.partition).or_insert((cleaned, Table::default()));
             let mut last: Table<(Name, u32), u64> = Table::default();
-            for (_, producer, sequence) in &read.records {
+            for (offset, producer, sequence) in &read.records {
                 let Some(record) = self.records.record(*producer, *sequence) else { continue };
                 let extra = self.extras.entry(*producer).or_default().slot(*sequence);
                 extra.stored += 1;
+                let last_offset = last_offsets.entry(record.key).or_insert(*offset);
+                *last_offset = (*offset).max(*last_offset);
                 let newest = last.entry((*producer, record.key)).or_insert(*sequence);
                 extra.out_of_order |= extra.stored == 1 && *sequence < *newest;
                 *newest = (*sequence).max(*newest);
@@ -332,7 +343,12 @@ impl Tally {
         for (producer, sequence, record) in self.records.iter() {
             let partition = self.records.partition(record.partition);
             let extra = self.extras.get(&producer).and_then(|extras| extras.get(sequence)).copied().unwrap_or_default();
-            let read = self.read.contains_key(&partition);
+            // Not what a cleaner may have taken: a later record of its key is there.
+            let missed = |(cleaned, last_offsets): &(i64, Table<u32, i64>)| {
+                record.offset.max(0) >= *cleaned
+                    || last_offsets.get(&record.key).is_none_or(|last| *last <= record.offset)
+            };
+            let missed = extra.stored == 0 && self.read.get(&partition).is_some_and(missed);
             let sum = sums.entry((producer, partition.topic)).or_default();
             let acked = record.outcome == Outcome::Acked;
             sum.records.add(&RecordCounts {
@@ -343,7 +359,7 @@ impl Tally {
                 delivered: u64::from(record.polls > 0),
                 duplicated: u64::from(extra.stored > 1),
                 redelivered: u64::from(extra.redelivered),
-                lost: u64::from(acked && read && extra.stored == 0),
+                lost: u64::from(acked && missed),
                 out_of_order: u64::from(extra.out_of_order),
             });
             if acked {

@@ -59,7 +59,7 @@ pub(crate) static BROKER: &[Setting] = &[
     millis(B, "log.cleaner.delete.retention.ms", DAY, 0, "How long a tombstone stays after cleaning."),
     decimal(B, "log.cleaner.min.cleanable.ratio", 0.5, "The share of a log that must be dirty before it is cleaned."),
     millis(B, "log.cleaner.min.compaction.lag.ms", 0, 0, "A record younger than this is not compacted."),
-    millis(B, "log.cleaner.backoff.ms", 15 * SECOND, 0, "How long an idle cleaner waits."),
+    millis(B, "log.cleaner.backoff.ms", 15 * SECOND, 1, "How long an idle cleaner waits."),
     // ZooKeeper session and controller
     millis(B, "zookeeper.session.timeout.ms", 18 * SECOND, 1, "A broker not heard of for this long loses its registration (the ensemble allows 2 to 20 ticks)."),
     millis(B, "zookeeper.connection.timeout.ms", 18 * SECOND, 1, "How long a broker waits for its first connection to the ensemble."),

@@ -76,6 +76,13 @@ pub static FUNCTIONS: &[Function] = &[
         example: "leo(orders/0) >= 100",
     },
     Function {
+        name: "cleaned",
+        argument: Argument::Partition,
+        unit: Unit::Count,
+        meaning: "The first offset that the cleaner of the partition's leader has not reached; 0 before it cleaned anything.",
+        example: "cleaned(orders/0) >= 100",
+    },
+    Function {
         name: "lag",
         argument: Argument::Reader,
         unit: Unit::Count,

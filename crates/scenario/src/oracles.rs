@@ -40,7 +40,7 @@ pub static ORACLES: &[Oracle] = &[
     built("O14", "assignment", "A partition has at most one owner in a generation."),
     built("O15", "group-offsets", "A committed offset changes only by an accepted commit, a deletion or legal expiry."),
     later("O16", "exactly-once", "An input's offset is committed if and only if its output is."),
-    later("O17", "retention", "Nothing above the high watermark is deleted, and the latest value of a key survives."),
+    built("O17", "retention", "Nothing above the high watermark is deleted, and the latest value of a key survives."),
     built("O18", "recovery", "After a crash, a log is a prefix of what it was and includes all that was synced."),
     built("O19", "list-offsets", "The end that clients are told never goes back under clean elections."),
     built("O20", "liveness", "After healing, within a bound: leaders exist, the ISR is all live replicas, every request is answered."),

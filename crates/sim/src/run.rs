@@ -75,13 +75,17 @@ pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<Outcome, RunError> 
 
 /// What the oracles must know of the plan.
 pub(crate) fn context(plan: &Plan) -> Context {
+    let run_ms = (plan.phases.end().nanos() / 1_000_000) as i64;
     let facts = |topic: &Topic| {
         let config = topic.effective_config(&plan.cluster);
+        let policy = config.text("cleanup.policy").unwrap_or_default();
+        let retention_ms = config.integer("retention.ms");
         let facts = TopicFacts {
             partitions: topic.partitions as i32,
             replication: topic.replication as i32,
             min_insync: config.integer("min.insync.replicas") as i32,
-            compacted: topic.is_internal(),
+            compacted: topic.is_internal() || policy.contains("compact"),
+            expires: !topic.is_internal() && policy.contains("delete") && (0..run_ms).contains(&retention_ms),
         };
         (Name::new(&topic.name), facts)
     };
@@ -169,6 +173,7 @@ fn offsets_topic(plan: &Plan) -> TopicFacts {
         replication: config.integer("offsets.topic.replication.factor") as i32,
         min_insync: config.integer("min.insync.replicas") as i32,
         compacted: true,
+        expires: false,
     }
 }
 

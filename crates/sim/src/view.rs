@@ -154,6 +154,7 @@ impl Metrics for View<'_> {
             "leader-epoch" => of_partition(|state| Some(i64::from(state.leader_epoch))),
             "hw" => of_partition(|state| Some(state.leading_replica()?.high_watermark)),
             "leo" => of_partition(|state| Some(state.leading_replica()?.log_end)),
+            "cleaned" => of_partition(|state| Some(state.leading_replica()?.cleaned)),
             "lag" => of_name(&|name| self.lag(name)),
             // A group that nobody has joined yet has neither.
             "generations" => of_name(&|name| Some(self.group(name).map_or(0, |group| group.generations as i64))),

@@ -371,6 +371,7 @@ impl ClusterState {
             }),
             EventKind::Truncated { to, .. } => replica.truncate(*to),
             EventKind::LogStartMoved { to, .. } => replica.log_start = *to,
+            EventKind::LogCleaned { upto, .. } => replica.cleaned = replica.cleaned.max(*upto),
             EventKind::Flushed { to, .. } => replica.recovery_point = *to,
             EventKind::HighWatermarkMoved { to, .. } => replica.high_watermark = *to,
             _ => {}
@@ -435,6 +436,7 @@ fn replica_partition(kind: &EventKind) -> Option<Partition> {
         | EventKind::Appended { partition, .. }
         | EventKind::Truncated { partition, .. }
         | EventKind::LogStartMoved { partition, .. }
+        | EventKind::LogCleaned { partition, .. }
         | EventKind::Flushed { partition, .. }
         | EventKind::HighWatermarkMoved { partition, .. } => Some(*partition),
         _ => None,

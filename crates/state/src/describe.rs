@@ -196,6 +196,9 @@ fn describe_replica(kind: &EventKind) -> String {
         }
         K::Truncated { partition, to, from } => format!("{partition} truncated from {from} to {to}"),
         K::LogStartMoved { partition, to } => format!("{partition} log start {to}"),
+        K::LogCleaned { partition, upto, kept, removed } => {
+            format!("{partition} cleaned below {upto}: {removed} records removed, {kept} kept")
+        }
         K::Flushed { partition, to } => format!("{partition} fsynced below {to}"),
         K::HighWatermarkMoved { partition, to, .. } => format!("{partition} high watermark {to}"),
         K::IsrProposed { partition, isr, .. } => format!("{partition} wants ISR {isr}"),

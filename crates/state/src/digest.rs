@@ -132,6 +132,8 @@ struct Act {
     smallest_isr: BTreeMap<Partition, BrokerList>,
     expired: BTreeSet<i32>,
     truncated: BTreeMap<Name, BTreeSet<Partition>>,
+    /// Since when.
+    cleaned: BTreeMap<Partition, u64>,
     notes: Vec<(u64, u32)>,
     violations: Vec<Line>,
 }
@@ -202,6 +204,9 @@ impl DigestBuilder {
             EventKind::NoteShown { note } => self.act.notes.push((event.at, *note)),
             EventKind::Truncated { partition, .. } => {
                 self.act.truncated.entry(event.node).or_default().insert(*partition);
+            }
+            EventKind::LogCleaned { partition, .. } => {
+                self.act.cleaned.entry(*partition).or_insert(event.at);
             }
             EventKind::ZnodeChanged { path, change: trace::ZnodeChange::Deleted, .. } => {
                 let id: Option<i32> = path.as_str().strip_prefix("/brokers/ids/").and_then(|id| id.parse().ok());
@@ -339,6 +344,10 @@ impl Act {
         for (name, group) in &after.groups {
             let change = group.change(self.before.groups.get(name));
             lines.extend(change.map(|change| Line::new(self.last_group_change, format!("group {name}  {change}"))));
+        }
+        if let Some(at) = self.cleaned.values().min() {
+            let partitions: Vec<Partition> = self.cleaned.keys().copied().collect();
+            lines.push(Line::new(*at, format!("cleaned {}", group(&partitions, after.partitions.keys()))));
         }
         for (at, note) in self.notes {
             let text = notes.get(note as usize).map_or("", String::as_str);

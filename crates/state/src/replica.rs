@@ -56,6 +56,8 @@ pub struct ReplicaState {
     pub high_watermark: i64,
     /// All below is fsynced.
     pub recovery_point: i64,
+    /// The first offset that its cleaner has not reached; below, records may be gone that its batches had.
+    pub cleaned: i64,
     /// As leader: the ISR it works with.
     pub isr: BrokerList,
     /// Its batches in order of offset, as far as its events tell.
@@ -77,6 +79,7 @@ impl ReplicaState {
         }
         self.log_end = to;
         self.recovery_point = self.recovery_point.min(to);
+        self.cleaned = self.cleaned.min(to);
     }
 
     /// The batch that holds `offset`.

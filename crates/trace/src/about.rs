@@ -18,6 +18,7 @@ impl EventKind {
             | K::Deduplicated { partition, .. }
             | K::Truncated { partition, .. }
             | K::LogStartMoved { partition, .. }
+            | K::LogCleaned { partition, .. }
             | K::Flushed { partition, .. }
             | K::HighWatermarkMoved { partition, .. }
             | K::IsrProposed { partition, .. }

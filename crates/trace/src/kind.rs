@@ -509,6 +509,18 @@ pub enum EventKind {
         /// The log start offset now.
         to: i64,
     },
+    /// A replica's cleaner puts segments without what is superseded in the place of those that have it. From here on a start
+    /// may find either.
+    LogCleaned {
+        /// The partition.
+        partition: Partition,
+        /// The first offset that is not cleaned.
+        upto: i64,
+        /// How many records these segments keep.
+        kept: u32,
+        /// How many records are gone: superseded by a later one of their key, or tombstones that have served their time.
+        removed: u32,
+    },
     /// All below this offset is on a replica's disk, fsynced.
     Flushed {
         /// The partition.

@@ -17,7 +17,7 @@ use crate::broker::Broker;
 use crate::fetcher::Stage;
 use crate::group::{OFFSETS_TOPIC, loading};
 use crate::replica::{Assignment, Transition, transition};
-use crate::replica_manager::Replica;
+use crate::replica_manager::{Replica, start_cleaner};
 use crate::util::is_legal_topic;
 
 /// Obeys, unless the request is from the past. All that must wait comes first: no other control request can come between
@@ -35,6 +35,7 @@ pub async fn handle(broker: &Rc<Broker>, context: Context, request: &LeaderAndIs
     broker.host.dawdle("broker/applies-late", Duration::from_millis(500), event).await;
     broker.metadata.borrow_mut().learn_addresses(&request.live_leaders);
     let replicas = create_new(broker, request, event).await;
+    start_cleaner(broker);
     if broker.fence.borrow().controller_epoch() > request.controller_epoch {
         let error_code = ErrorCode::StaleControllerEpoch.code();
         return LeaderAndIsrResponse { error_code, ..Default::default() };

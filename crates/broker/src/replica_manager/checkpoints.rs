@@ -11,7 +11,7 @@ use crate::broker::Broker;
 use crate::config::milliseconds;
 
 impl ReplicaManager {
-    fn offsets(&self, of: impl Fn(&log::Log) -> i64) -> Offsets {
+    pub(super) fn offsets(&self, of: impl Fn(&log::Log) -> i64) -> Offsets {
         self.table.borrow().iter().map(|(partition, it)| (*partition, of(&it.state.borrow().log))).collect()
     }
 

@@ -30,6 +30,7 @@ impl ReplicaManager {
         };
         let high_watermarks = self.read_offsets(checkpoint::REPLICATION_OFFSET_CHECKPOINT);
         let recovery_points = self.read_offsets(checkpoint::RECOVERY_POINT_CHECKPOINT);
+        let cleaned = self.read_offsets(checkpoint::CLEANER_OFFSET_CHECKPOINT);
         for entry in disk.list(&self.data)? {
             let Some(partition) = partition_of(&entry.name).filter(|_| entry.directory) else { continue };
             let point = recovery_points.get(&partition).copied().unwrap_or(0);
@@ -40,8 +41,11 @@ impl ReplicaManager {
             let config = self.log_config(&settings);
             // Reading a log takes its time, if the disk is slow.
             disk.admit(size_of(&disk, &directory)?).await;
-            let log = Log::open(&disk, &directory, config, clean, point, high_watermark, self.host.wall())
+            let mut log = Log::open(&disk, &directory, config, clean, point, high_watermark, self.host.wall())
                 .map_err(io::Error::other)?;
+            if let Some(cleaned) = cleaned.get(&partition) {
+                log.set_first_dirty_offset(*cleaned);
+            }
             let loaded = EventKind::LogLoaded {
                 partition,
                 log_start: log.start_offset(),
@@ -53,6 +57,10 @@ impl ReplicaManager {
             let epochs = log.epochs().entries().iter().map(|entry| (entry.epoch, entry.start_offset)).collect();
             self.host.emit(loaded, EventKind::EpochsLoaded { partition, epochs });
             self.insert(Replica::new(partition, topic_id, settings, log));
+        }
+        // What is there only in the file is rewritten before it can come true by new records (KAFKA-3330).
+        if cleaned != self.cleaned() {
+            self.checkpoint_cleaned().await?;
         }
         if late {
             checkpoint::take_clean_shutdown(&disk, &self.data).await?;
@@ -79,6 +87,10 @@ impl ReplicaManager {
         let replica = self.insert(Replica::new(partition, topic_id, settings, log));
         if !topic_id.is_nil() {
             checkpoint::write_topic_id(&disk, &directory, topic_id).await?;
+        }
+        // A log that begins anew was never cleaned, whatever is told of a deleted one of its name.
+        if self.read_offsets(checkpoint::CLEANER_OFFSET_CHECKPOINT).contains_key(&partition) {
+            self.checkpoint_cleaned().await?;
         }
         Ok(replica)
     }

@@ -1,12 +1,13 @@
 //! All replicas of this broker, and what happens to them: appends, fetches, transitions, ISR changes, checkpoints.
 
 mod checkpoints;
+mod cleaner;
 mod isr;
 mod load;
 mod replica;
 mod retention;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
@@ -19,6 +20,7 @@ use trace::{EventId, EventKind, Name, Partition};
 use wire::kafka::ErrorCode;
 
 pub use checkpoints::{run_high_watermark_checkpoints, run_recovery_point_checkpoints};
+pub use cleaner::start_cleaner;
 pub use isr::{IsrQueue, Proposal, Unannounced, run_isr_notifier, run_isr_shrinker, run_isr_writer};
 pub(crate) use replica::Role;
 pub use replica::{Offsets, Replica};
@@ -68,6 +70,8 @@ pub struct ReplicaManager {
     isr_changes: IsrQueue,
     answers: RefCell<BTreeMap<i32, EventId>>,
     recovery_points: Mutex<()>,
+    cleaner_offsets: Mutex<()>,
+    cleaner_runs: Cell<bool>,
 }
 
 impl ReplicaManager {
@@ -97,6 +101,8 @@ impl ReplicaManager {
             isr_changes,
             answers: RefCell::default(),
             recovery_points: Mutex::new(()),
+            cleaner_offsets: Mutex::new(()),
+            cleaner_runs: Cell::new(false),
         };
         (manager, proposals)
     }
@@ -148,6 +154,10 @@ impl ReplicaManager {
             flush_messages: interval(topic.flush_messages),
             flush_ms: interval(topic.flush_ms),
             producer_id_expiration_ms: self.settings.producer_id_expiration_ms,
+            compact: topic.is_compacted(),
+            min_cleanable_dirty_permille: (topic.min_cleanable_dirty_ratio * 1000.0).round() as u64,
+            min_compaction_lag_ms: topic.min_compaction_lag_ms,
+            delete_retention_ms: topic.delete_retention_ms,
             flaws: LogFlaws {
                 no_dir_fsync: self.flaws.has(Flaw::NoDirFsync),
                 epoch_zero_lost_in_recovery: self.flaws.has(Flaw::EpochZeroLostInRecovery),
@@ -327,25 +337,30 @@ impl ReplicaManager {
         event
     }
 
-    /// Cuts a replica's log at `to`, if it is longer. Should the recovery point on disk be beyond that, it is rewritten
-    /// before anything can be appended there: else a later crash would take new records for checked ones.
+    /// Cuts a replica's log at `to`, if it is longer. Should the recovery point or the cleaner's checkpoint on disk be beyond
+    /// that, it is rewritten before anything can be appended there: else a later crash would take new records for checked
+    /// ones, or for cleaned ones (KAFKA-3330).
     ///
     /// # Errors
     /// Of the disk.
     pub async fn truncate(&self, replica: &Replica, to: i64, cause: EventId) -> io::Result<()> {
-        let stale_recovery_point = {
+        let (stale_recovery_point, stale_cleaned) = {
             let mut state = replica.state.borrow_mut();
             let (from, recovery_point) = (state.log.end_offset(), state.log.recovery_point());
+            let cleaned = state.log.first_dirty_offset();
             state.log.truncate_to(to).map_err(io::Error::other)?;
             let end = state.log.end_offset();
             state.counted_end = state.counted_end.min(end);
             if end < from {
                 self.host.emit(cause, EventKind::Truncated { partition: replica.partition, to: end, from });
             }
-            end < recovery_point
+            (end < recovery_point, end < cleaned)
         };
         if stale_recovery_point {
             self.checkpoint_recovery_points().await?;
+        }
+        if stale_cleaned {
+            self.checkpoint_cleaned().await?;
         }
         Ok(())
     }
@@ -355,14 +370,18 @@ impl ReplicaManager {
     /// # Errors
     /// Of the disk.
     pub async fn restart_at(&self, replica: &Replica, offset: i64, cause: EventId) -> io::Result<()> {
-        {
+        let stale_cleaned = {
             let mut state = replica.state.borrow_mut();
-            let from = state.log.end_offset();
+            let (from, cleaned) = (state.log.end_offset(), state.log.first_dirty_offset());
             state.log.truncate_fully_and_start_at(offset).map_err(io::Error::other)?;
             state.counted_end = offset;
             let partition = replica.partition;
             let event = self.host.emit(cause, EventKind::Truncated { partition, to: offset, from });
             self.host.emit(event, EventKind::LogStartMoved { partition, to: offset });
+            offset < cleaned
+        };
+        if stale_cleaned {
+            self.checkpoint_cleaned().await?;
         }
         self.checkpoint_recovery_points().await
     }

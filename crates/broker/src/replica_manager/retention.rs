@@ -31,8 +31,7 @@ pub async fn run_producer_expiration(broker: Rc<Broker>) {
     }
 }
 
-/// Deletes segments all of whose records are older than `retention.ms`. (`retention.bytes` and compaction are not there
-/// yet.) The log itself keeps what is not below the high watermark (KAFKA-5634).
+/// Deletes segments all of whose records are older than `retention.ms`. (`retention.bytes` is not there yet.) The log itself keeps what is not below the high watermark (KAFKA-5634).
 fn enforce(broker: &Broker, replica: &Replica) {
     let settings = replica.settings.borrow().clone();
     let now = broker.host.wall();

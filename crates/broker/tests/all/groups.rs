@@ -428,6 +428,34 @@ fn what_was_deleted_does_not_come_back_with_a_restart() {
     });
 }
 
+#[test]
+fn the_last_commit_survives_the_cleaning_of_the_offsets_topic() {
+    const CLEANED: &[(&str, &str)] = &[
+        ("offsets.topic.num.partitions", "1"),
+        ("offsets.topic.replication.factor", "1"),
+        ("offsets.topic.segment.bytes", "1000"),
+        ("log.cleaner.backoff.ms", "1000"),
+    ];
+    simulate(64, |world| async move {
+        let mut cluster = Cluster::start(world, 1, CLEANED).await;
+        cluster.create_topic(1, 1, &[]).await;
+        cluster.coordinator(1).await;
+        for offset in 0..60 {
+            assert_eq!(cluster.commit(1, offset, "", -1).await, Ok(()));
+        }
+        cluster.world.sleep(3 * SECOND).await;
+        let removed = cluster.kinds(name(1)).into_iter().map(|kind| match kind {
+            EventKind::LogCleaned { removed, .. } => removed,
+            _ => 0,
+        });
+        assert!(removed.sum::<u32>() > 40);
+        cluster.world.kill(name(1), ROOT);
+        cluster.world.start(name(1), ROOT);
+        cluster.coordinator(1).await;
+        assert_eq!(cluster.committed(1).await, Ok(59));
+    });
+}
+
 /// What the first coordinator serves when it coordinates again, and others committed meanwhile.
 async fn return_of_the_coordinator(world: host::sim::World, flaws: Flaws) -> i64 {
     let mut cluster = Cluster::start_with(world, 3, SETTINGS, flaws).await;

@@ -3,6 +3,7 @@
 extern crate odradek_broker as broker;
 
 mod chaos;
+mod cleaning;
 mod flaws;
 mod groups;
 mod one_broker;

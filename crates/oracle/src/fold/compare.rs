@@ -10,14 +10,15 @@ pub(crate) struct Difference {
     pub other: Option<Batch>,
 }
 
-/// The first batch wholly in `from..to` of log `a` that log `b` surely does not hold.
-fn difference(a: &ReplicaLog, b: &ReplicaLog, from: i64, to: i64) -> Option<Difference> {
+/// The first batch wholly in `from..to` of log `a` that log `b` surely does not hold, and did not lose to a cleaner.
+fn difference(a: &ReplicaLog, b: &ReplicaLog, (from, to): (i64, i64), cleaned: i64) -> Option<Difference> {
     let from = from.max(a.start).max(b.start);
     let whole = a.range(from, to).iter().filter(|batch| batch.base >= from && batch.end() <= to);
     for batch in whole {
         match b.at(batch.base) {
-            Held::Batch(other) if other.same(batch) => {}
+            Held::Batch(other) if other.same(batch, cleaned) => {}
             Held::Unknown => {}
+            Held::Nothing if b.may_lack(batch.base, cleaned) => {}
             Held::Batch(other) => return Some(Difference { has: *batch, other: Some(*other) }),
             Held::Nothing => return Some(Difference { has: *batch, other: None }),
         }
@@ -38,8 +39,15 @@ struct Pair {
 }
 
 impl Matched {
-    /// Compares `a` with `b` up to `to`, from where this was done last in this `epoch`.
-    pub fn compare(&mut self, epoch: i32, to: i64, a: (i32, &ReplicaLog), b: (i32, &ReplicaLog)) -> Option<Difference> {
+    /// Compares `a` with `b` up to `to`, from where this was done last in this `epoch`; below `cleaned` either may lack what
+    /// a cleaner took.
+    pub fn compare(
+        &mut self,
+        epoch: i32,
+        (to, cleaned): (i64, i64),
+        a: (i32, &ReplicaLog),
+        b: (i32, &ReplicaLog),
+    ) -> Option<Difference> {
         let brokers = (a.0.min(b.0), a.0.max(b.0));
         let place = self.pairs.iter().position(|pair| pair.brokers == brokers).unwrap_or_else(|| {
             self.pairs.push(Pair { brokers, epoch, upto: 0 });
@@ -51,7 +59,7 @@ impl Matched {
         }
         let from = pair.upto;
         pair.upto = from.max(to);
-        if from >= to { None } else { difference(a.1, b.1, from, to) }
+        if from >= to { None } else { difference(a.1, b.1, (from, to), cleaned) }
     }
 
     /// Forgets what was found of `broker` from `offset` on: its log was cut there.
@@ -86,21 +94,21 @@ mod tests {
     #[test]
     fn only_batches_wholly_within_the_range_are_compared() {
         let (a, b) = (log_of(&[1, 2, 3]), log_of(&[1, 9, 3]));
-        assert!(difference(&a, &b, 0, 2).is_none());
-        assert!(difference(&a, &b, 0, 3).is_none(), "the second batch ends beyond");
-        assert!(difference(&a, &b, 4, 6).is_none());
-        assert_eq!(difference(&a, &b, 0, 4).expect("they differ").has.crc, 2);
-        assert!(difference(&a, &log_of(&[1]), 0, 4).expect("one is shorter").other.is_none());
+        assert!(difference(&a, &b, (0, 2), 0).is_none());
+        assert!(difference(&a, &b, (0, 3), 0).is_none(), "the second batch ends beyond");
+        assert!(difference(&a, &b, (4, 6), 0).is_none());
+        assert_eq!(difference(&a, &b, (0, 4), 0).expect("they differ").has.crc, 2);
+        assert!(difference(&a, &log_of(&[1]), (0, 4), 0).expect("one is shorter").other.is_none());
     }
 
     #[test]
     fn a_stretch_is_compared_once_in_an_epoch_and_again_after_a_cut() {
         let (a, b) = (log_of(&[1, 2]), log_of(&[1, 9]));
         let mut matched = Matched::default();
-        assert!(matched.compare(0, 4, (1, &a), (2, &b)).is_some());
-        assert!(matched.compare(0, 4, (2, &b), (1, &a)).is_none(), "told already");
-        assert!(matched.compare(1, 4, (1, &a), (2, &b)).is_some(), "a new epoch");
+        assert!(matched.compare(0, (4, 0), (1, &a), (2, &b)).is_some());
+        assert!(matched.compare(0, (4, 0), (2, &b), (1, &a)).is_none(), "told already");
+        assert!(matched.compare(1, (4, 0), (1, &a), (2, &b)).is_some(), "a new epoch");
         matched.cut(2, 2);
-        assert!(matched.compare(1, 4, (1, &a), (2, &b)).is_some());
+        assert!(matched.compare(1, (4, 0), (1, &a), (2, &b)).is_some());
     }
 }

@@ -18,9 +18,11 @@ impl Batch {
         self.base.saturating_add(i64::from(self.records))
     }
 
-    /// Whether both are the same batch at the same place, as replicas must agree on.
-    pub fn same(&self, other: &Batch) -> bool {
-        (self.base, self.records, self.epoch, self.crc) == (other.base, other.records, other.epoch, other.crc)
+    /// Whether both are the same batch at the same place, as replicas must agree on. Below `cleaned` a cleaner may have taken
+    /// records out of one of them: it keeps its place, with other bytes.
+    pub fn same(&self, other: &Batch, cleaned: i64) -> bool {
+        let place = |batch: &Batch| (batch.base, batch.records, batch.epoch);
+        place(self) == place(other) && (self.crc == other.crc || self.base < cleaned)
     }
 
     /// Whether it is a transaction marker: a producer id, but no sequence number.
@@ -97,6 +99,12 @@ impl ReplicaLog {
             Some(batch) if batch.end() > offset => Held::Batch(batch),
             _ => Held::Nothing,
         }
+    }
+
+    /// Whether a cleaner may have taken all that was at `offset`: a gap inside the log, where a log of the partition was
+    /// cleaned.
+    pub fn may_lack(&self, offset: i64, cleaned: i64) -> bool {
+        offset < cleaned.min(self.end)
     }
 
     /// The batch right before the one at `base`, if what is there is known and not below the log start.
@@ -264,6 +272,15 @@ mod tests {
         assert_eq!(log.flushed, 4, "this flush may have begun before the cut");
         log.flush(6);
         assert_eq!((log.flushed, log.loadable(true)), (6, (6, 6)));
+    }
+
+    #[test]
+    fn what_a_cleaner_left_of_a_batch_has_its_place_and_other_bytes() {
+        let (whole, left) = (batch(4, 2, 1), batch(4, 2, 9));
+        assert!(whole.same(&left, 5) && !whole.same(&left, 4));
+        assert!(!whole.same(&batch(4, 1, 1), 5) && !whole.same(&Batch { epoch: 1, ..whole }, 5));
+        let log = log_of(2);
+        assert!(log.may_lack(3, 9) && !log.may_lack(4, 9) && !log.may_lack(3, 3));
     }
 
     #[test]

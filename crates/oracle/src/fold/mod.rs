@@ -257,6 +257,10 @@ impl World {
     fn apply_to_partition(&mut self, event: &Event, place: usize, broker: Option<i32>) -> bool {
         match &event.kind {
             EventKind::PartitionCreated { replicas, .. } => self.partitions[place].assigned = *replicas,
+            EventKind::LogCleaned { upto, .. } => {
+                let cleaned = &mut self.partitions[place].cleaned;
+                *cleaned = (*cleaned).max(*upto);
+            }
             EventKind::LeadershipDecided { leader, leader_epoch, isr, partition_epoch, unclean, .. } => {
                 let decision = self.decision(event.id, *leader, *leader_epoch, *isr, *partition_epoch);
                 self.decide(place, decision);

@@ -154,6 +154,8 @@ pub(crate) struct PartitionFold {
     /// A leader went on in an epoch that it led before, though a power loss took the end of its log: nothing tells apart what was
     /// written in that epoch before and after. A controller that starts anew leaves a leader that is back in office.
     pub rewritten: Option<EventId>,
+    /// The first offset that no replica has cleaned. Followers copy what is left, so one that never cleaned may lack it too.
+    pub cleaned: i64,
 }
 
 impl PartitionFold {
@@ -167,6 +169,7 @@ impl PartitionFold {
             decided: None,
             unclean: None,
             rewritten: None,
+            cleaned: 0,
         }
     }
 

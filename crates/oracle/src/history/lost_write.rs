@@ -4,13 +4,15 @@
 //! the record: the first election after that whose leader's log ended before it, and what had shortened that log; or
 //! a leader that acknowledged it when another had taken over already.
 //! Legal: nothing. With acks=0 or 1 it is a hazard of that configuration, which a scenario may expect or allow. Offsets below
-//! the log start, compacted topics and deleted topics are not judged.
+//! the log start, deleted topics, and below what a cleaner of the partition reached a record whose key has a later one that is
+//! read, are not judged.
 //! Not checked: partitions that the fresh reader could not read (liveness says so).
 
 use trace::{EventId, EventKind, Name, Partition};
 
 use crate::finding::{Charge, Findings};
 use crate::fold::PartitionFold;
+use crate::invariant::retention::superseded;
 use crate::judge::{Ending, Moment, Oracle};
 use crate::records::{Outcome, Record};
 use crate::sparse::Table;
@@ -71,7 +73,10 @@ impl Oracle for LostWrite {
                 continue;
             }
             findings.fact();
-            if readable[&partition].contains_key(&(producer, sequence)) || below_start(ending, partition, record) {
+            if readable[&partition].contains_key(&(producer, sequence))
+                || below_start(ending, partition, record)
+                || superseded(ending, partition, record)
+            {
                 continue;
             }
             let acks = ending.context.clients.get(&producer).map_or("acked-all", |facts| facts.acks_word());
@@ -115,10 +120,7 @@ fn report(
 
 /// What the fresh reader got of every partition it could read to the end.
 fn readable(ending: &Ending) -> Table<Partition, Table<(Name, u64), ()>> {
-    let judged = |partition: Partition| {
-        let compacted = ending.context.topics.get(&partition.topic).is_some_and(|facts| facts.compacted);
-        !compacted && !ending.world.deleted_topics.contains(&partition.topic)
-    };
+    let judged = |partition: Partition| !ending.world.deleted_topics.contains(&partition.topic);
     let reads = ending.end.reads.iter().filter(|read| read.error.is_none() && judged(read.partition));
     reads
         .map(|read| {
@@ -243,6 +245,32 @@ mod tests {
     #[test]
     fn retention_does_not_lose_records() {
         story().sent(0).commit(1).acked(0, 0).log_start(1, 1).read(&[]).quiet();
+    }
+
+    #[test]
+    fn a_cleaner_may_take_what_is_superseded_below_what_it_reached() {
+        let two = || {
+            let mut story = story();
+            story.compacted().sent_with_key(0, 7).sent_with_key(1, 7).commit(1).commit(1).acked(0, 0).acked(1, 1);
+            story
+        };
+        two().clean(1, 1).read(&[(1, 1)]).quiet();
+        two().read(&[(1, 1)]).fires(&["acked-all/unexplained"]);
+        two().clean(1, 2).read(&[(0, 0)]).fires(&["acked-all/unexplained"]);
+    }
+
+    #[test]
+    fn a_record_that_nobody_knows_the_place_of_is_lost_where_nothing_was_cleaned() {
+        let lost = |upto: i64| {
+            let mut story = story();
+            story.producer_acks(0).sent_with_key(0, 7).acked(0, -1).sent_with_key(1, 7).commit(1).acked(1, -1);
+            story.clean(1, upto).read(&[(0, 1)]);
+            story
+        };
+        lost(0).fires(&["acked-none/never-stored"]);
+        assert_eq!(lost(0).summary().total.lost, 1);
+        lost(1).quiet();
+        assert_eq!(lost(1).summary().total.lost, 0);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! poll-skip: a consumer goes from one offset to a later one although the leader's log has records in between.
 //!
-//! From: Jepsen's Kafka workload (memory is kept for assigned partitions only); KAFKA-7747 (positions after truncation), librdkafka 1.7.0's aborted-list filter.
-//! Legal: gaps without records (transaction markers, compaction), a declared reset or seek; in a group, whatever lies between
-//! two assignments.
+//! From: Jepsen's Kafka workload (memory is kept for assigned partitions only); KAFKA-7747 (positions after truncation), librdkafka
+//! 1.7.0's aborted-list filter.
+//! Legal: gaps without records (transaction markers; below what a cleaner of the partition reached), a declared reset or seek; in a
+//! group, whatever lies between two assignments.
 //! Not checked: records of aborted transactions (no transaction events yet); ranges that nobody knows after a power loss.
 
 use trace::EventKind;
@@ -17,16 +18,14 @@ impl Oracle for PollSkip {
     fn observe(&mut self, moment: &Moment, findings: &mut Findings) {
         let EventKind::RecordPolled { partition, offset, .. } = &moment.event.kind else { return };
         let name = moment.event.node;
-        let compacted = moment.context.topics.get(&partition.topic).is_some_and(|facts| facts.compacted);
-        let position = moment.records.position(name, *partition).filter(|_| !compacted);
-        let Some(position) = position else { return };
+        let Some(position) = moment.records.position(name, *partition) else { return };
         findings.fact();
         if *offset <= position.next {
             return;
         }
-        let leader = moment.world.partition(*partition).and_then(|fold| fold.leader());
-        let Some(leader) = leader else { return };
-        let from = position.next.max(leader.log.start);
+        let Some(fold) = moment.world.partition(*partition) else { return };
+        let Some(leader) = fold.leader() else { return };
+        let from = position.next.max(leader.log.start).max(fold.cleaned);
         if let Some(skipped) = leader.log.range(from, *offset).iter().find(|batch| !batch.is_control()) {
             let first = skipped.base.max(from);
             let summary = format!(
@@ -63,6 +62,7 @@ mod tests {
         story().commit(1).produce_as(1, 1, 9, 0, -1).produce(1, 1).polled(0, 0).polled(2, 2).quiet();
         story().commit(3).polled(0, 0).reset(1, 2).polled(2, 2).quiet();
         story().commit(1).commit(1).commit(1).polled(0, 0).log_start(1, 2).polled(2, 2).quiet();
+        story().commit(1).commit(1).commit(1).polled(0, 0).clean(2, 2).polled(2, 2).quiet();
     }
 
     #[test]

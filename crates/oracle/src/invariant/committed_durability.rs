@@ -4,8 +4,8 @@
 //! From: Raft's Leader Completeness; `StrongIsr` in hachikuji/kafka-specification; KIP-101, KIP-279; KAFKA-7128 is why being
 //! below the *true* high watermark counts. acks=0 and acks=1 never commit anything here; see lost-write.
 //! Legal: offsets below the leader's log start (retention, DeleteRecords); everything after an unclean election; what a power
-//! loss left unknown in a log (the disk tells at the end). A whole ISR that loses power before it flushes *does* violate it.
-//! Not checked: whether some replica outside the leadership still has the data; compaction (such topics are skipped).
+//! loss left unknown in a log (the disk tells at the end); gaps in a log below what a cleaner of the partition reached. A whole ISR that loses power before it flushes *does* violate it.
+//! Not checked: whether some replica outside the leadership still has the data; which records a cleaner takes (see retention).
 
 use trace::{Event, EventId, EventKind, Partition};
 
@@ -79,7 +79,7 @@ impl Oracle for CommittedDurability {
 
     fn finish(&mut self, ending: &Ending, findings: &mut Findings) {
         for (place, fold) in ending.world.current() {
-            if is_void(ending.world, ending.context, fold) {
+            if is_void(ending.world, fold) {
                 continue;
             }
             if let (Some(committed), Some(term)) = (self.partitions.get(place), fold.newest_term()) {
@@ -92,10 +92,8 @@ impl Oracle for CommittedDurability {
     }
 }
 
-fn is_void(world: &crate::fold::World, context: &crate::Context, fold: &PartitionFold) -> bool {
-    let topic = fold.partition.topic;
-    let compacted = context.topics.get(&topic).is_some_and(|facts| facts.compacted);
-    fold.unclean.is_some() || compacted || world.deleted_topics.contains(&topic)
+fn is_void(world: &crate::fold::World, fold: &PartitionFold) -> bool {
+    fold.unclean.is_some() || world.deleted_topics.contains(&fold.partition.topic)
 }
 
 impl CommittedDurability {
@@ -112,7 +110,7 @@ impl CommittedDurability {
         let commit = Commit { batch: *batch, by: moment.event.id, acked };
         let found = committed.find(batch.base);
         if let Ok(known) = found
-            && committed.commits[known].batch.same(batch)
+            && committed.commits[known].batch.same(batch, fold.cleaned)
         {
             committed.commits[known].acked |= acked;
             return;
@@ -121,7 +119,7 @@ impl CommittedDurability {
         match found {
             Ok(known) => {
                 let old = std::mem::replace(&mut committed.commits[known], commit);
-                if !is_void(moment.world, moment.context, fold) {
+                if !is_void(moment.world, fold) {
                     findings.raise(overwritten(moment.event, fold.partition, &old, batch));
                 }
             }
@@ -131,8 +129,8 @@ impl CommittedDurability {
         if let Some(term) = later
             && let Some(replica) = fold.replica(term.broker)
             && batch.base >= replica.log.start
-            && !holds(replica, batch)
-            && !is_void(moment.world, moment.context, fold)
+            && !holds(replica, batch, fold.cleaned)
+            && !is_void(moment.world, fold)
         {
             findings.raise(by_deposed(moment.event, fold.partition, &commit, term));
         }
@@ -144,7 +142,8 @@ impl CommittedDurability {
         };
         match leader.log.at(base) {
             Held::Batch(batch) => self.commit(moment, fold, epoch, (batch, true), findings),
-            Held::Nothing if base >= leader.log.start && !is_void(moment.world, moment.context, fold) => {
+            Held::Nothing if leader.log.may_lack(base, fold.cleaned) => {}
+            Held::Nothing if base >= leader.log.start && !is_void(moment.world, fold) => {
                 let summary = format!(
                     "{}: {} acknowledged offset {base} with acks=all in epoch {epoch}, and its log ends at {}",
                     fold.partition, moment.event.node, leader.log.end
@@ -164,9 +163,10 @@ impl CommittedDurability {
             return;
         };
         let wanted = committed.commits.iter().filter(|commit| commit.batch.base >= leader.log.start);
-        let missing: Vec<Commit> = wanted.filter(|commit| !holds(leader, &commit.batch)).copied().collect();
+        let missing: Vec<Commit> =
+            wanted.filter(|commit| !holds(leader, &commit.batch, fold.cleaned)).copied().collect();
         findings.facts(committed.commits.len());
-        if is_void(moment.world, moment.context, fold) {
+        if is_void(moment.world, fold) {
             committed.commits.clear();
             return;
         }
@@ -188,7 +188,9 @@ impl CommittedDurability {
         let evidence = [first.by, loss.map_or(EventId::ROOT, |loss| loss.event)];
         findings.raise(Charge::at(moment.event, Some(fold.partition), kind, summary).proven_by(evidence));
         // What is known to be lost is not reported at every later election again.
-        committed.commits.retain(|commit| commit.batch.base < leader.log.start || holds(leader, &commit.batch));
+        committed
+            .commits
+            .retain(|commit| commit.batch.base < leader.log.start || holds(leader, &commit.batch, fold.cleaned));
     }
 
     /// A leader never cuts its own log.
@@ -196,7 +198,7 @@ impl CommittedDurability {
         let place = moment.place.expect("in a partition");
         let Some(replica) = moment.world.replica(place, moment.event.node) else { return };
         let newest = fold.newest_term().is_some_and(|term| term.epoch == replica.role.epoch());
-        if !replica.role.leads() || !newest || is_void(moment.world, moment.context, fold) {
+        if !replica.role.leads() || !newest || is_void(moment.world, fold) {
             return;
         }
         let committed = self.partitions.at(place);
@@ -213,12 +215,12 @@ impl CommittedDurability {
     }
 }
 
-/// Whether a replica may hold the batch: surely not is what counts.
-fn holds(replica: &crate::fold::Replica, batch: &Batch) -> bool {
+/// Whether a replica may hold the batch, or what a cleaner left of it: surely not is what counts.
+fn holds(replica: &crate::fold::Replica, batch: &Batch, cleaned: i64) -> bool {
     match replica.log.at(batch.base) {
-        Held::Batch(held) => held.same(batch),
+        Held::Batch(held) => held.same(batch, cleaned),
         Held::Unknown => true,
-        Held::Nothing => false,
+        Held::Nothing => replica.log.may_lack(batch.base, cleaned),
     }
 }
 
@@ -255,9 +257,10 @@ fn check_disk(
         findings.fact();
         let batch = &commit.batch;
         let found = scanned.batches.binary_search_by_key(&batch.base, |scanned| scanned.base_offset);
-        let stored = found.is_ok_and(|found| {
+        let cleaned = batch.base < fold.cleaned;
+        let stored = found.map_or(cleaned, |found| {
             let scanned = &scanned.batches[found];
-            (scanned.leader_epoch, scanned.crc, scanned.crc_ok) == (batch.epoch, batch.crc, true)
+            (scanned.leader_epoch, scanned.crc_ok) == (batch.epoch, true) && (scanned.crc == batch.crc || cleaned)
         });
         if !stored {
             let summary = format!(
@@ -272,13 +275,14 @@ fn check_disk(
     true
 }
 
-/// A fresh reader gets something from every committed batch.
+/// A fresh reader gets something from every committed batch that no cleaner saw.
 fn check_read(ending: &Ending, fold: &PartitionFold, committed: &Committed, findings: &mut Findings) {
     let read = ending.end.reads.iter().find(|read| read.partition == fold.partition && read.error.is_none());
     let Some(read) = read else { return };
     let mut offsets: Vec<i64> = read.records.iter().map(|(offset, ..)| *offset).collect();
     offsets.sort_unstable();
     let start = fold.newest_term().and_then(|term| fold.replica(term.broker)).map_or(0, |leader| leader.log.start);
+    let start = start.max(fold.cleaned);
     let data = committed.commits.iter().filter(|commit| !commit.batch.is_control() && commit.batch.base >= start);
     for commit in data {
         findings.fact();
@@ -361,6 +365,19 @@ mod tests {
         let mut story = story();
         story.commit(1).commit(1);
         story.log_start(2, 1).crash(1).elect(2, &[2, 3]).quiet();
+    }
+
+    #[test]
+    fn a_cleaner_may_remove_what_was_committed_inside_the_log_and_not_at_its_end() {
+        let mut cleaned = story();
+        cleaned.produce(1, 2).produce(1, 1).hw(1, 3).append(2, 2, 1, 0, 102).crash(1).elect(2, &[2, 3]);
+        cleaned.fires(&["below-high-watermark/after-election"]);
+        let mut cleaned = story();
+        cleaned.produce(1, 2).produce(1, 1).hw(1, 3).clean(1, 2).append(2, 2, 1, 0, 102).crash(1).elect(2, &[2, 3]);
+        cleaned.scan(2, 9).read(&[(2, 2)]).quiet();
+        let mut short = story();
+        short.produce(1, 2).produce(1, 1).hw(1, 3).clean(1, 3).crash(1).elect(2, &[2, 3]);
+        short.fires(&["below-high-watermark/after-election"]);
     }
 
     #[test]

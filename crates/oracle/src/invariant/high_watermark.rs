@@ -56,7 +56,7 @@ impl HighWatermark {
         let leads = |other: &&Replica| other.role.leads() && other.role.epoch() == epoch;
         let Some(leader) = fold.replicas.iter().find(leads) else { return };
         let matched = self.matched.at(moment.place.expect("in a partition"));
-        let found = matched.compare(epoch, to, (mine.broker, &mine.log), (leader.broker, &leader.log));
+        let found = matched.compare(epoch, (to, fold.cleaned), (mine.broker, &mine.log), (leader.broker, &leader.log));
         if let Some(Difference { has, other }) = found {
             let theirs = other.map_or_else(
                 || "nothing".to_owned(),

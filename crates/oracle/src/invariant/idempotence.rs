@@ -90,7 +90,9 @@ fn check_duplicate(
             return;
         }
         Held::Batch(batch) => format!("producer {}'s sequence {}", batch.producer_id, batch.sequence),
-        Held::Nothing if replica.is_some_and(|replica| base < replica.log.start) => return,
+        Held::Nothing if replica.is_some_and(|it| base < it.log.start || it.log.may_lack(base, fold.cleaned)) => {
+            return;
+        }
         Held::Nothing => "nothing".to_owned(),
     };
     let summary = format!(

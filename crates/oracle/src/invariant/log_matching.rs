@@ -4,9 +4,10 @@
 //! From: Raft's Log Matching; `LogMatching` in Vanlightly/kafka-tlaplus; KIP-101, KIP-279, KAFKA-7164, KAFKA-7415 broke it.
 //! Each append is compared with the other replicas; by induction over predecessors whole prefixes are.
 //! Legal: ranges a power loss left unknown; below a log start; a high watermark that is only remembered from an earlier leader
-//! epoch; the part about high watermarks after an unclean election; everything after a leader went on in its own epoch without
+//! epoch; the part about high watermarks after an unclean election; below what a cleaner of the partition reached: gaps, and
+//! batches that lack records but keep place and epoch; everything after a leader went on in its own epoch without
 //! what a power loss took of it (in ZooKeeper mode a controller that starts anew gives it no new epoch).
-//! Not checked: compaction, which legally changes batches (such topics are skipped).
+//! Not checked: which records a cleaner takes (see retention).
 
 use trace::EventKind;
 
@@ -24,9 +25,6 @@ impl Oracle for LogMatching {
     fn observe(&mut self, moment: &Moment, findings: &mut Findings) {
         let Some(place) = moment.place else { return };
         let fold = &moment.world.partitions[place];
-        if moment.context.topics.get(&fold.partition.topic).is_some_and(|facts| facts.compacted) {
-            return;
-        }
         if fold.rewritten.is_some() {
             return;
         }
@@ -64,7 +62,8 @@ impl LogMatching {
             findings.fact();
             let upto = to.min(other.hw);
             let matched = self.matched.at(place);
-            let found = matched.compare(epoch, upto, (mine.broker, &mine.log), (other.broker, &other.log));
+            let found =
+                matched.compare(epoch, (upto, fold.cleaned), (mine.broker, &mine.log), (other.broker, &other.log));
             if let Some(Difference { has, other: there }) = found {
                 let theirs = there.map_or("none".to_owned(), |batch| describe(&batch));
                 let summary = format!(
@@ -95,7 +94,7 @@ fn compare_append(moment: &Moment, fold: &PartitionFold, batch: &Batch, findings
             continue;
         }
         findings.fact();
-        if !held.same(batch) {
+        if !held.same(batch, fold.cleaned) {
             let kind = "diverged/same-epoch";
             let summary = format!(
                 "{}: {} appended {}, and broker {} holds {}",
@@ -110,7 +109,7 @@ fn compare_append(moment: &Moment, fold: &PartitionFold, batch: &Batch, findings
         }
         let before = mine.filter(|mine| mine.log.end == batch.base).and_then(|mine| mine.log.before(batch.base));
         if let (Some(before), Some(theirs)) = (before, other.log.before(batch.base))
-            && !before.same(theirs)
+            && !before.same(theirs, fold.cleaned)
         {
             let summary = format!(
                 "{}: {} and broker {} agree on offset {} of epoch {}, but before it one holds {} and the other {}",
@@ -182,6 +181,19 @@ mod tests {
         story.commit(1).isr(1, &[1, 3]).elect(2, &[2]).produce(2, 1).hw(2, 2).elect(3, &[3]);
         story.produce(3, 1).follows(2).hw(3, 2).quiet();
         story.hw(2, 2).fires(&["diverged/below-high-watermark"]);
+    }
+
+    #[test]
+    fn a_copy_of_a_cleaned_log_may_lack_records_and_batches_but_not_their_place() {
+        let copied = |upto: i64, base: i64, records: u32| {
+            let mut story = story();
+            story.produce(1, 2).produce(1, 2).produce(1, 2).hw(1, 6).clean(1, upto).append(2, base, records, 0, 0xc1ea);
+            story.replicate(1, 2).hw(2, 6);
+            story
+        };
+        copied(4, 2, 2).quiet();
+        copied(2, 2, 2).fires(&["diverged/same-epoch", "diverged/prefix", "diverged/below-high-watermark"]);
+        copied(4, 2, 1).fires(&["diverged/same-epoch", "diverged/below-high-watermark"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! that were reported.
 //!
 //! From: KAFKA-10778, KAFKA-7866 (reused offsets), KAFKA-3919 (overlapping batches), KAFKA-10432 (epochs).
-//! Legal: gaps left by compaction; ranges that a power loss left unknown; disks that a fault replaced or let rot; segments
+//! Legal: gaps, batches that lack records and epochs that begin later, below what a cleaner of the partition reached; ranges that a power loss left unknown; disks that a fault replaced or let rot; segments
 //! below the log start that are not deleted yet; an election that never wrote is forgotten at a start.
 //! Not checked: the leader-epoch cache while the broker runs; indexes.
 
@@ -37,9 +37,8 @@ impl Oracle for LogShape {
             }
             EventKind::EpochsLoaded { epochs, .. } => {
                 let trusted = moment.world.node(name).is_some_and(|node| !node.bad_disk);
-                let compacted = moment.context.topics.get(&partition.topic).is_some_and(|facts| facts.compacted);
-                if trusted && !compacted && replica.log.is_known() {
-                    if let Some(what) = unlike_log(epochs, replica) {
+                if trusted && replica.log.is_known() {
+                    if let Some(what) = unlike_log(epochs, replica, moment.world.partitions[place].cleaned) {
                         charge("epoch-cache", format!("{partition}: {name} {what}"));
                     }
                     findings.fact();
@@ -62,10 +61,11 @@ impl Oracle for LogShape {
         for scanned in &ending.end.disks {
             let node = ending.world.node(scanned.node);
             let broker = node.filter(|node| !node.bad_disk).and_then(|node| node.broker);
-            let replica = ending.world.partition(scanned.partition).zip(broker).and_then(|(p, id)| p.replica(id));
+            let fold = ending.world.partition(scanned.partition);
+            let replica = fold.zip(broker).and_then(|(fold, id)| fold.replica(id));
             let Some(replica) = replica.filter(|replica| !replica.deleted) else { continue };
-            let compacted = ending.context.topics.get(&scanned.partition.topic).is_some_and(|facts| facts.compacted);
-            if let Some((kind, what)) = unlike_disk(scanned, replica, compacted) {
+            let cleaned = fold.map_or(0, |fold| fold.cleaned);
+            if let Some((kind, what)) = unlike_disk(scanned, replica, cleaned) {
                 let summary = format!("{} on {}: {what}", scanned.partition, scanned.node);
                 findings.raise(Charge::late(ending.end, Some(scanned.partition), kind, summary));
             }
@@ -89,11 +89,17 @@ fn misshapen(partition: Partition, replica: &Replica, batch: &Batch, leading: bo
         .then(|| ("epoch-decreased", format!("appended offset {base} of epoch {epoch} after a batch of epoch {last}")))
 }
 
-/// The first way in which an epoch cache is not the projection of the log.
-fn unlike_log(epochs: &[(i32, i64)], replica: &Replica) -> Option<String> {
+/// The first way in which an epoch cache is not the projection of the log. Below `cleaned` an epoch's first batches may be
+/// gone, or all of them.
+fn unlike_log(epochs: &[(i32, i64)], replica: &Replica, cleaned: i64) -> Option<String> {
     let mut log: Vec<(i32, i64)> = Vec::new();
+    let known = |epoch: i32| epochs.iter().find(|(known, _)| *known == epoch).map(|(_, start)| *start);
     for batch in replica.log.batches().iter().filter(|batch| batch.base >= replica.log.start) {
-        if log.last().is_none_or(|(epoch, _)| *epoch != batch.epoch) {
+        if log.last().is_some_and(|(epoch, _)| *epoch == batch.epoch) {
+            continue;
+        }
+        let gone = batch.base < cleaned && known(batch.epoch).is_none_or(|start| start > batch.base);
+        if !gone {
             log.push((batch.epoch, batch.base));
         }
     }
@@ -105,8 +111,8 @@ fn unlike_log(epochs: &[(i32, i64)], replica: &Replica) -> Option<String> {
     Some(format!("has {} in its log, and its epoch cache {}", word(has), word(known)))
 }
 
-/// The first way in which a disk is not what was reported.
-fn unlike_disk(scanned: &ScannedReplica, replica: &Replica, compacted: bool) -> Option<(&'static str, String)> {
+/// The first way in which a disk is not what was reported, but for what a cleaner may have done below `cleaned`.
+fn unlike_disk(scanned: &ScannedReplica, replica: &Replica, cleaned: i64) -> Option<(&'static str, String)> {
     if let Some(problem) = scanned.problems.first() {
         return Some(("disk/unreadable", problem.clone()));
     }
@@ -130,9 +136,9 @@ fn unlike_disk(scanned: &ScannedReplica, replica: &Replica, compacted: bool) -> 
                 return Some(("disk/unreported", format!("offset {base} is on the disk and was never reported")));
             }
         };
-        let same =
-            (told.base, told.records, told.epoch, told.crc) == (base, batch.records, batch.leader_epoch, batch.crc);
-        if !same && !compacted {
+        let same = (told.base, told.records, told.epoch) == (base, batch.records, batch.leader_epoch)
+            && (told.crc == batch.crc || base < cleaned);
+        if !same {
             let what = format!(
                 "at offset {base} the disk has epoch {} (crc {:08x}), reported was epoch {} (crc {:08x})",
                 batch.leader_epoch, batch.crc, told.epoch, told.crc
@@ -140,12 +146,13 @@ fn unlike_disk(scanned: &ScannedReplica, replica: &Replica, compacted: bool) -> 
             return Some(("disk/different", what));
         }
     }
-    let stored: i64 = scanned.batches.iter().map(|batch| i64::from(batch.records)).sum();
-    let reported = replica.log.batches().iter().filter(|batch| batch.base >= replica.log.start);
+    let whole = scanned.batches.iter().filter(|batch| batch.base_offset >= cleaned);
+    let stored: i64 = whole.map(|batch| i64::from(batch.records)).sum();
+    let reported = replica.log.batches().iter().filter(|batch| batch.base >= replica.log.start.max(cleaned));
     let reported: i64 = reported.map(|batch| i64::from(batch.records)).sum();
     let told = replica.log.batches().last().map_or(0, |last| last.end());
     let missing = (end < told && reported > 0) || stored < reported;
-    (missing && !compacted).then(|| {
+    missing.then(|| {
         (
             "disk/missing",
             format!(
@@ -203,6 +210,27 @@ mod tests {
         two_epochs().knows_epochs(3, &[(1, 2)]).fires(&["epoch-cache"]);
         two_epochs().knows_epochs(3, &[(0, 0), (1, 1)]).fires(&["epoch-cache"]);
         two_epochs().knows_epochs(3, &[(0, 0), (1, 2), (4, 3)]).fires(&["epoch-cache"]);
+    }
+
+    #[test]
+    fn below_what_was_cleaned_an_epoch_may_begin_later_or_be_gone() {
+        let cleaned = |upto: i64| {
+            let mut story = story();
+            story.commit(1).commit(1).crash(1).elect(2, &[2, 3]).produce(2, 1).replicate(2, 3).clean(2, upto);
+            story.crash(3).restart(3, 3);
+            story
+        };
+        cleaned(2).knows_epochs(3, &[(1, 2)]).quiet();
+        cleaned(1).knows_epochs(3, &[(0, 1), (1, 2)]).quiet();
+        cleaned(1).knows_epochs(3, &[(1, 2)]).fires(&["epoch-cache"]);
+        cleaned(2).knows_epochs(3, &[(0, 0)]).fires(&["epoch-cache"]);
+    }
+
+    #[test]
+    fn a_cleaned_disk_has_other_bytes_below_what_was_cleaned_and_all_above() {
+        story().commit(1).clean(2, 1).scan_with_crc(2, 0xbad).quiet();
+        story().commit(1).commit(1).clean(2, 1).scan_with_crc(2, 0xbad).fires(&["disk/different"]);
+        story().commit(1).commit(1).clean(2, 1).scan(2, 1).fires(&["disk/missing"]);
     }
 
     #[test]

@@ -17,4 +17,5 @@ pub(crate) mod log_shape;
 pub(crate) mod one_leader;
 mod rebalance;
 pub(crate) mod recovery;
+pub(crate) mod retention;
 pub(crate) mod visibility;

@@ -2,7 +2,8 @@
 //!
 //! From: `ConsistentRead` in Vanlightly/kafka-tlaplus; KAFKA-9835, KAFKA-9807 (torn reads), KAFKA-14704.
 //! Legal: everything after an unclean election; what a new leader lost in a power loss or with its disk (committed-durability
-//! tells of that, and inconsistent-offsets who saw it); other batch boundaries after compaction (such topics are skipped).
+//! tells of that, and inconsistent-offsets who saw it); below what a cleaner of the partition reached, a batch that lacks
+//! records but keeps place and epoch.
 //! Not checked: the last stable offset and aborted transactions (no transaction events yet); the bytes' way to the client
 //! (TCP and the CRC guard that; inconsistent-offsets compares what arrived).
 
@@ -41,8 +42,7 @@ impl Oracle for Visibility {
             return;
         };
         let fold = &moment.world.partitions[place];
-        let compacted = moment.context.topics.get(&fold.partition.topic).is_some_and(|facts| facts.compacted);
-        if fold.unclean.is_some() || compacted || moment.world.deleted_topics.contains(&fold.partition.topic) {
+        if fold.unclean.is_some() || moment.world.deleted_topics.contains(&fold.partition.topic) {
             return;
         }
         findings.fact();
@@ -64,7 +64,7 @@ impl Oracle for Visibility {
         }
         let seen =
             Seen { base: *base_offset, records: *records, crc: *crc, epoch: *leader_epoch, event: moment.event.id };
-        if let Some(first) = self.remember(place, seen) {
+        if let Some(first) = self.remember(place, seen, fold.cleaned) {
             let summary = format!(
                 "{partition}: {name} served {client} a batch at offset {} of epoch {} (crc {:08x}); served before was one at {} of epoch {} (crc {:08x})",
                 seen.base, seen.epoch, seen.crc, first.base, first.epoch, first.crc
@@ -87,7 +87,7 @@ impl Visibility {
     }
 
     /// Remembers what was served; gives back what was served there before, if it was something else.
-    fn remember(&mut self, place: usize, seen: Seen) -> Option<Seen> {
+    fn remember(&mut self, place: usize, seen: Seen, cleaned: i64) -> Option<Seen> {
         let served = self.served.at(place);
         let end = |seen: &Seen| seen.base.saturating_add(i64::from(seen.records));
         if served.last().is_none_or(|last| end(last) <= seen.base) {
@@ -100,8 +100,8 @@ impl Visibility {
             served.insert(next, seen);
             return None;
         }
-        let same =
-            (known.base, known.records, known.crc, known.epoch) == (seen.base, seen.records, seen.crc, seen.epoch);
+        let place = |seen: &Seen| (seen.base, seen.records, seen.epoch);
+        let same = place(&known) == place(&seen) && (known.crc == seen.crc || seen.base < cleaned);
         (!same).then_some(known)
     }
 }
@@ -143,6 +143,17 @@ mod tests {
         let mut cut = story();
         cut.commit(1).serve(1, 0).crash(1).truncate(2, 0).elect(2, &[2]).produce(2, 1).hw(2, 1);
         cut.serve(2, 0).fires(&["changed"]);
+    }
+
+    #[test]
+    fn what_a_cleaner_left_of_a_batch_may_be_served_in_its_place() {
+        let served_again = |upto: i64| {
+            let mut story = story();
+            story.commit(2).serve(1, 0).clean(1, upto).truncate(3, 0).append(3, 0, 2, 0, 7).hw(3, 2).serve(3, 0);
+            story
+        };
+        served_again(2).quiet();
+        served_again(0).fires(&["changed"]);
     }
 
     #[test]

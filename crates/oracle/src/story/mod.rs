@@ -44,7 +44,7 @@ fn context() -> Context {
     let producer =
         ClientFacts { acks: -1, idempotent: true, max_in_flight: 5, ordered_keys: true, ..ClientFacts::default() };
     let consumer = ClientFacts { kind: ClientKind::Consumer, topics: vec![email], ..ClientFacts::default() };
-    let topic = TopicFacts { partitions: 1, replication: 3, min_insync: 2, compacted: false };
+    let topic = TopicFacts { partitions: 1, replication: 3, min_insync: 2, ..TopicFacts::default() };
     Context {
         topics: [(email, topic)].into(),
         clients: [(Name::new(PRODUCER), producer), (Name::new(CONSUMER), consumer)].into(),
@@ -79,7 +79,7 @@ impl Story {
         let mut findings = Vec::new();
         self.events.iter().for_each(|event| judge.observe(event, &mut findings));
         judge.finish(&self.end, &mut findings);
-        (findings, judge.report()[0].facts)
+        (findings, judge.report().first().map_or(0, |report| report.facts))
     }
 
     /// Settle heals these machines alone.
@@ -189,6 +189,11 @@ impl Story {
 
     pub fn flush_every_message(&mut self) -> &mut Story {
         self.context.flush_every_message = true;
+        self
+    }
+
+    pub fn compacted(&mut self) -> &mut Story {
+        self.context.topics.values_mut().for_each(|topic| topic.compacted = true);
         self
     }
 
@@ -307,6 +312,11 @@ impl Story {
 
     pub fn log_start(&mut self, id: i32, to: i64) -> &mut Story {
         self.on(id, EventKind::LogStartMoved { partition: email(), to })
+    }
+
+    /// A replica's cleaner went that far.
+    pub fn clean(&mut self, id: i32, upto: i64) -> &mut Story {
+        self.on(id, EventKind::LogCleaned { partition: email(), upto, kept: 1, removed: 1 })
     }
 
     /// All below is fsynced.

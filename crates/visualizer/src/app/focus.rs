@@ -98,6 +98,7 @@ fn subject(kind: &EventKind) -> (Option<Partition>, Option<i64>) {
         | K::Served { base_offset, .. } => Some(*base_offset),
         K::Truncated { to, .. }
         | K::LogStartMoved { to, .. }
+        | K::LogCleaned { upto: to, .. }
         | K::HighWatermarkMoved { to, .. }
         | K::PositionReset { to, .. } => Some(*to),
         K::OffsetListed { offset, .. }

@@ -373,8 +373,10 @@ fn differences<'a>(
     reference: &'a ReplicaState,
     replica: &'a ReplicaState,
 ) -> impl Iterator<Item = (i64, i64)> + 'a {
+    // Below, whoever copied a cleaned log has what is left of its batches.
+    let cleaned = reference.cleaned.max(replica.cleaned);
     let differs = |batch: &&BatchState| {
-        batch.base_offset < reference.log_end
+        (cleaned..reference.log_end).contains(&batch.base_offset)
             && reference.batch_at(batch.base_offset).is_some_and(|held| !held.is_same(batch))
     };
     let within = disagreements.iter().flat_map(|(from, to)| replica.batches.range(*from, *to));

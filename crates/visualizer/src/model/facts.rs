@@ -140,6 +140,7 @@ fn classify_data(kind: &EventKind) -> (Class, Severity) {
     match kind {
         K::BecameLeader { .. } | K::BecameFollower { .. } | K::IsrChanged { .. } => (Class::Replica, S::Notice),
         K::Truncated { .. } | K::IsrRefused { .. } | K::ProduceRefused { .. } => (Class::Replica, S::Warning),
+        K::LogCleaned { .. } => (Class::Replica, S::Normal),
         K::RecordSent { .. } | K::RecordAcked { .. } | K::RecordPolled { .. } | K::RecordProcessed { .. } => {
             (Class::Client, S::Normal)
         }
