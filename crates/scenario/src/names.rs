@@ -21,6 +21,8 @@ pub(crate) struct Names {
     /// Consumers without a group.
     pub(crate) readers: BTreeSet<String>,
     pub(crate) faults: BTreeSet<String>,
+    /// Nodes that faults add, by consumer.
+    pub(crate) added: BTreeMap<String, u32>,
     /// Consumers that producers call directly, and where the file says so.
     pub(crate) called: BTreeMap<String, Span>,
 }

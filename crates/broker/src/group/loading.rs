@@ -72,12 +72,18 @@ impl Contents {
 /// The broker leads a partition of `__consumer_offsets` from here on.
 pub fn elected(broker: &Rc<Broker>, replica: &Rc<Replica>, cause: EventId) {
     let (groups, index, leader_epoch) = (&broker.groups, replica.partition.index, replica.leader_epoch());
-    let mut shards = groups.shards.borrow_mut();
-    if let Some(shard) = shards.get_mut(&index) {
-        // It led before: what it knows is still so.
-        shard.leader_epoch = leader_epoch;
-        return;
+    let led_in = groups.shards.borrow().get(&index).map(|shard| shard.leader_epoch);
+    match led_in {
+        // It led in the epoch before: what it knows is still so.
+        Some(before) if leader_epoch <= before + 1 => {
+            groups.shards.borrow_mut().get_mut(&index).expect("just seen").leader_epoch = leader_epoch;
+            return;
+        }
+        // Others led in between, and nobody told it.
+        Some(_) => resigned(broker, index, leader_epoch, cause),
+        None => {}
     }
+    let mut shards = groups.shards.borrow_mut();
     let load = groups.next_load();
     // A broker that coordinates nothing needs no timers.
     if load == 1 {

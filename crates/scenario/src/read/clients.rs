@@ -52,7 +52,8 @@ fn client(reader: &mut Reader, table: &mut Table<'_>) -> (String, u32) {
         let help = "a client's nodes are numbered anyway: NAME-0, NAME-1, ...";
         reader.report.error(span, Problem::with_help(format!("`{value}` looks like the name of a node"), help));
     }
-    if reader.names.clients.insert(value.clone(), count).is_some() {
+    let added = reader.names.added.get(&value).copied().unwrap_or(0);
+    if reader.names.clients.insert(value.clone(), count + added).is_some() {
         reader.report.error(span, Problem::new(format!("client `{value}` is declared twice")));
     }
     (value, count)

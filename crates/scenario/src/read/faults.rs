@@ -17,10 +17,15 @@ use crate::{
     Phases, Problem, Range, Ratio, Reseed, SEED_LIMIT, Selector, Trigger, Until, support,
 };
 
-/// Learns the ids of all faults, so that conditions may name one that comes later.
+/// Learns the ids of all faults, so that conditions may name one that comes later, and which consumers they add nodes to.
 pub(crate) fn ids(reader: &mut Reader, root: &mut Table<'_>) {
     let Some(Entry { item: Item { node: Node::Array(items), .. }, .. }) = root.entry("fault") else { return };
     for (item, default) in items.iter().zip(default_ids(items)) {
+        if item.get("kind").and_then(Item::text) == Some("add-member")
+            && let Some(consumer) = item.get("consumer").and_then(Item::text)
+        {
+            *reader.names.added.entry(consumer.to_owned()).or_default() += 1;
+        }
         let Some(id) = item.get("id").and_then(Item::text).map(str::to_string).or(default) else { continue };
         let span = item.get("id").map_or(item.span, |id| id.span);
         if !reader.names.faults.insert(id.clone()) {

@@ -145,7 +145,7 @@ impl Shared {
     pub(in crate::consumer) async fn leave_group(&self, timeout: Duration) {
         let Some(group) = &self.group else { return };
         let deadline = self.host.now() + timeout;
-        if group.config.auto_commit.is_some() && group.core.borrow().identity().is_ok() {
+        if group.config.auto_commit.is_some() {
             // That it fails is told by its events.
             let _ = self.commit_sync(None, timeout).await;
         }
