@@ -375,7 +375,7 @@ fn differences<'a>(
 ) -> impl Iterator<Item = (i64, i64)> + 'a {
     // Below, whoever copied a cleaned log has what is left of its batches.
     let cleaned = reference.cleaned.max(replica.cleaned);
-    let differs = |batch: &&BatchState| {
+    let differs = move |batch: &&BatchState| {
         (cleaned..reference.log_end).contains(&batch.base_offset)
             && reference.batch_at(batch.base_offset).is_some_and(|held| !held.is_same(batch))
     };
