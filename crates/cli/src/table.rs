@@ -21,6 +21,9 @@ pub struct Row {
     pub passed: u64,
     /// Records acknowledged, over all runs.
     pub acked: u64,
+    /// Records that failed, or of which nobody knows.
+    #[serde(default)]
+    pub failed: Cell,
     /// Records acknowledged and not in the log at the end.
     pub lost: Cell,
     /// Records stored more than once.
@@ -114,6 +117,7 @@ impl Growing {
             runs: 0,
             passed: 0,
             acked: 0,
+            failed: Cell::default(),
             lost: Cell::default(),
             duplicated: Cell::default(),
             out_of_order: Cell::default(),
@@ -128,6 +132,7 @@ impl Growing {
         row.runs += 1;
         row.passed += u64::from(record.verdict == Verdict::Pass);
         row.acked += counts.acked;
+        row.failed.add((counts.failed + counts.unknown) as f64, record);
         row.lost.add(counts.lost as f64, record);
         row.duplicated.add(counts.duplicated as f64, record);
         row.out_of_order.add(counts.out_of_order as f64, record);
@@ -148,7 +153,7 @@ fn command(again: &str, program: &str) -> String {
 /// The table of one seed: each row ends with the command that shows it again.
 pub fn one_seed(rows: &[Row], program: &str) -> String {
     let mut table = vec![
-        ["variant", "verdict", "acked", "lost", "duplicated", "out of order", "unavailable", "shown by"]
+        ["variant", "verdict", "acked", "failed", "lost", "duplicated", "out of order", "unavailable", "shown by"]
             .map(String::from),
     ];
     for row in rows {
@@ -156,6 +161,7 @@ pub fn one_seed(rows: &[Row], program: &str) -> String {
             row.variant.clone(),
             if row.passed == row.runs { "pass" } else { "FAIL" }.into(),
             row.acked.to_string(),
+            row.failed.total.to_string(),
             row.lost.total.to_string(),
             row.duplicated.total.to_string(),
             row.out_of_order.total.to_string(),
@@ -166,6 +172,37 @@ pub fn one_seed(rows: &[Row], program: &str) -> String {
     aligned(&table)
 }
 
+/// What readers felt, and groups went through, variant by variant under one seed.
+pub fn of_readers(records: &[&RunRecord]) -> String {
+    let variant = |record: &RunRecord| record.variant.clone().unwrap_or_default();
+    let mut table = vec![["variant", "send to poll: p50", "p99", "max"].map(String::from)];
+    for record in records {
+        let latency = &record.send_to_poll_ms;
+        let [p50, p99, max] = [latency.p50, latency.p99, latency.max].map(|ms| format!("{ms:.1} ms"));
+        table.push([variant(record), p50, p99, max]);
+    }
+    let mut text = aligned(&table);
+    let mut table =
+        vec![["variant", "group", "generations a minute", "done twice", "without owner: max", "sum"].map(String::from)];
+    for record in records {
+        for (name, group) in &record.groups {
+            let a_minute = group.generations as f64 * 60.0 / record.simulated_seconds.max(1.0);
+            table.push([
+                variant(record),
+                name.clone(),
+                format!("{a_minute:.1}"),
+                group.reprocessed.to_string(),
+                format!("{:.1} s", group.unowned_seconds),
+                format!("{:.1} s", group.unowned_seconds_total),
+            ]);
+        }
+    }
+    if table.len() > 1 {
+        text += &format!("\n{}", aligned(&table));
+    }
+    text
+}
+
 /// The table of many seeds: counts over all of them, in how many, and the seed that shows most.
 pub fn many_seeds(rows: &[Row], program: &str) -> String {
     let mut text = String::new();
@@ -174,7 +211,7 @@ pub fn many_seeds(rows: &[Row], program: &str) -> String {
     for scenario in scenarios {
         let rows: Vec<&Row> = rows.iter().filter(|row| row.scenario == scenario).collect();
         let mut table = vec![
-            [scenario, "passed", "acked", "lost", "duplicated", "out of order", "unavailable at worst"]
+            [scenario, "passed", "acked", "failed", "lost", "duplicated", "out of order", "unavailable at worst"]
                 .map(String::from),
         ];
         for row in &rows {
@@ -183,6 +220,7 @@ pub fn many_seeds(rows: &[Row], program: &str) -> String {
                 row.variant.clone(),
                 format!("{} of {}", row.passed, row.runs),
                 row.acked.to_string(),
+                row.failed.text(),
                 row.lost.text(),
                 row.duplicated.text(),
                 row.out_of_order.text(),
@@ -195,7 +233,7 @@ pub fn many_seeds(rows: &[Row], program: &str) -> String {
         text += &aligned(&table);
         text += "  N in M: N records in M runs; the seed is that of the worst run. Show one again:\n";
         for row in &rows {
-            let cells = [&row.lost, &row.duplicated, &row.out_of_order, &row.unavailable_seconds];
+            let cells = [&row.lost, &row.failed, &row.duplicated, &row.out_of_order, &row.unavailable_seconds];
             let again = cells.iter().find_map(|cell| cell.again.as_ref()).unwrap_or(&row.again);
             text += &format!("  {}\n", command(again, program));
         }

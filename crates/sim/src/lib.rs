@@ -16,7 +16,7 @@ mod table;
 mod triggers;
 mod view;
 
-pub use outcome::{Outcome, Records, RunRecord, Verdict, ViolationRecord};
+pub use outcome::{GroupRecord, Outcome, Percentiles, Records, RunRecord, Verdict, ViolationRecord};
 pub use progress::Progress;
 pub use run::{RunError, RunOptions, run_plan};
 pub use story::story;

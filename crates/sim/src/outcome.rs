@@ -40,6 +40,32 @@ pub struct Records {
     pub out_of_order: u64,
 }
 
+/// What a consumer group went through.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct GroupRecord {
+    /// Generations with members.
+    pub generations: u64,
+    /// The most members at once.
+    pub members: u32,
+    /// How often a record was processed that a member had processed before.
+    pub reprocessed: u64,
+    /// The longest that a partition had no owner, in seconds, once it had had one.
+    pub unowned_seconds: f64,
+    /// The same over all partitions.
+    pub unowned_seconds_total: f64,
+}
+
+/// How long something took.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Percentiles {
+    /// Half took at most this.
+    pub p50: f64,
+    /// 99 in 100 took at most this.
+    pub p99: f64,
+    /// The longest.
+    pub max: f64,
+}
+
 /// One violation.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ViolationRecord {
@@ -103,6 +129,12 @@ pub struct RunRecord {
     pub oracles: Vec<OracleRecord>,
     /// Seconds without a successful write, by topic: the worst partition's.
     pub unavailable_seconds: BTreeMap<String, f64>,
+    /// What consumer groups went through, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<String, GroupRecord>,
+    /// From a record's sending to a reader's first poll of it, in milliseconds.
+    #[serde(default)]
+    pub send_to_poll_ms: Percentiles,
     /// Marks reached.
     pub marks: BTreeMap<String, u64>,
     /// Faults that hit something.

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use oracle::{Latency, OracleReport, RecordCounts, Summary};
+use oracle::{GroupRow, Latency, OracleReport, RecordCounts, Summary};
 use scenario::Plan;
 
 use crate::faults::Effect;
-use crate::outcome::{OracleRecord, Outcome, Records, RunRecord, Verdict, ViolationRecord};
+use crate::outcome::{GroupRecord, OracleRecord, Outcome, Percentiles, Records, RunRecord, Verdict, ViolationRecord};
 use crate::run::{Raw, RunOptions};
 
 /// Version of the record.
@@ -35,6 +35,8 @@ pub(crate) fn conclude(plan: &Plan, options: &RunOptions, raw: Raw) -> Outcome {
         excused: raw.judged.reports.iter().flat_map(|report| report.excused.clone()).collect(),
         oracles: raw.judged.reports.iter().map(oracle_record).collect(),
         unavailable_seconds: unavailable(&summary),
+        groups: summary.groups.iter().map(group_record).collect(),
+        send_to_poll_ms: percentiles(&summary),
         marks: raw.judged.marks.iter().map(|(mark, count)| ((*mark).to_owned(), *count)).collect(),
         faults: raw.effects.iter().filter(|effect| **effect == Effect::Hit).count() as u64,
         events: raw.event_count,
@@ -134,6 +136,28 @@ fn unavailable(summary: &Summary) -> BTreeMap<String, f64> {
     topics.map(|row| (row.topic.to_string(), (row.unavailable_ns / 1_000_000) as f64 / 1e3)).collect()
 }
 
+fn seconds(ns: u64) -> f64 {
+    (ns / 1_000_000) as f64 / 1e3
+}
+
+fn group_record(row: &GroupRow) -> (String, GroupRecord) {
+    let record = GroupRecord {
+        generations: row.generations,
+        members: row.members,
+        reprocessed: row.reprocessed,
+        unowned_seconds: seconds(row.unowned_longest_ns),
+        unowned_seconds_total: seconds(row.unowned_total_ns),
+    };
+    (row.group.to_string(), record)
+}
+
+/// Of the topic that took longest.
+fn percentiles(summary: &Summary) -> Percentiles {
+    let ms = |ns: u64| (ns / 1_000) as f64 / 1e3;
+    let slowest = summary.topics.iter().map(|row| row.end_to_end).max_by_key(|latency| latency.p50);
+    slowest.map_or_else(Percentiles::default, |it| Percentiles { p50: ms(it.p50), p99: ms(it.p99), max: ms(it.max) })
+}
+
 /// A duration in a coarse bucket, so that it does not change with the schedule.
 fn bucket(ns: u64) -> &'static str {
     const SECOND: u64 = 1_000_000_000;
@@ -162,6 +186,14 @@ fn closing(record: &RunRecord, summary: &Summary) -> Vec<String> {
             counts.lost,
             counts.duplicated,
             counts.out_of_order
+        ));
+    }
+    for row in &summary.groups {
+        let again = if row.reprocessed == 0 { "nothing" } else { "some" };
+        let unowned = bucket(row.unowned_longest_ns);
+        lines.push(format!(
+            "group {:<8} done twice: {again}        a partition without owner: {unowned}",
+            row.group.as_str()
         ));
     }
     lines.extend(record.excused.iter().map(|excuse| format!("excused  {excuse}")));
@@ -209,6 +241,7 @@ pub fn tables(record: &RunRecord, summary: &Summary) -> String {
             .map(str::to_owned);
         text += &row(it.client.as_str(), &counts, "", "", &latency(&it.end_to_end));
     }
+    text += &group_table(&summary.groups);
     text += &oracle_table(record);
     for excuse in &record.excused {
         writeln!(text, "\nexcused: {excuse}").expect("a string takes all");
@@ -218,6 +251,28 @@ pub fn tables(record: &RunRecord, summary: &Summary) -> String {
         writeln!(text, "\n{expected} violation of {} at {}: {}", violation.oracle, violation.at, violation.summary)
             .expect("a string takes all");
         writeln!(text, "   signature {}", violation.signature).expect("a string takes all");
+    }
+    text
+}
+
+/// What groups went through.
+fn group_table(rows: &[GroupRow]) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut text = format!(
+        "\n{:<22} {:>11} {:>8} {:>8} {:>11} {:>26}\n",
+        "group", "generations", "members", "commits", "done twice", "without owner: max / sum"
+    );
+    for row in rows {
+        let unowned = format!("{:.1} / {:.1} s", seconds(row.unowned_longest_ns), seconds(row.unowned_total_ns));
+        let GroupRow { group, generations, members, commits, reprocessed, .. } = row;
+        writeln!(
+            text,
+            "{:<22} {generations:>11} {members:>8} {commits:>8} {reprocessed:>11} {unowned:>26}",
+            group.as_str()
+        )
+        .expect("a string takes all");
     }
     text
 }

@@ -99,6 +99,7 @@ fn side_by_side(arguments: &Run, path: &Path, variants: &[Case]) -> Result<Statu
         let records: Vec<&RunRecord> = done.iter().map(|done| &done.report.record).collect();
         let mut text = format!("{}, seed {}: {}\n\n", first.name, first.seed, first.intent);
         text += &table::one_seed(&table::rows(&records), &program());
+        text += &format!("\n{}", table::of_readers(&records));
         text.push('\n');
         for it in &done {
             let variant = it.report.record.variant.as_deref().unwrap_or_default();

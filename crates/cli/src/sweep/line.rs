@@ -122,6 +122,8 @@ pub fn broken(plan: &Plan, job: &Job, how: &Broken) -> RunRecord {
         excused: Vec::new(),
         oracles: Vec::new(),
         unavailable_seconds: BTreeMap::new(),
+        groups: BTreeMap::new(),
+        send_to_poll_ms: sim::Percentiles::default(),
         marks: BTreeMap::new(),
         faults: 0,
         events: 0,

@@ -65,6 +65,9 @@ impl Group {
     /// This broker reads the group from the log again: what it saw before counts no more.
     pub(super) fn reload(&mut self, broker: Name) {
         self.views.swap_remove(&broker);
+        // Whom it missed as a deposed coordinator others may have kept.
+        let told = self.members.values_mut().filter(|member| member.left.is_some_and(|left| left.told_by == broker));
+        told.for_each(|member| member.left = None);
     }
 
     fn change(&mut self, event: &Event, state: GroupState, generation: i32) {

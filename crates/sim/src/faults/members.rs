@@ -15,9 +15,10 @@ impl Injector {
         nodes.into_iter().find(|node| is_free(&Name::new(node)))
     }
 
-    /// Of a consumer's nodes, the last that runs.
-    pub(super) fn last_member(&self, nodes: Vec<String>) -> Option<String> {
-        nodes.into_iter().rfind(|node| self.0.world.is_up(Name::new(node)))
+    /// Of a consumer's nodes, the last that runs; a drawn fault leaves one, since a group without members never catches up.
+    pub(super) fn last_member(&self, nodes: Vec<String>, is_drawn: bool) -> Option<String> {
+        let running = nodes.into_iter().filter(|node| self.0.world.is_up(Name::new(node)));
+        running.skip(usize::from(is_drawn)).last()
     }
 
     /// Starts these nodes of a consumer, or asks them to end.

@@ -18,7 +18,7 @@ impl Injector {
         let second = second.map(|second| self.resolve(fault, second, &first));
         match &fault.kind {
             FaultKind::AddMember { .. } => (self.next_member(first).into_iter().collect(), None),
-            FaultKind::RemoveMember { .. } => (self.last_member(first).into_iter().collect(), None),
+            FaultKind::RemoveMember { .. } => (self.last_member(first, fault.optional).into_iter().collect(), None),
             _ => (first, second),
         }
     }
@@ -27,7 +27,7 @@ impl Injector {
     pub(super) fn nobody(kind: &FaultKind) -> &'static str {
         match kind {
             FaultKind::AddMember { .. } => "all its nodes run already",
-            FaultKind::RemoveMember { .. } => "none of its nodes runs",
+            FaultKind::RemoveMember { .. } => "none of its nodes runs, or it is the last and stays",
             _ => "its selectors matched no node",
         }
     }
