@@ -104,6 +104,8 @@ scenarios! {
     broadcast: "broadcast",
     multicast: "multicast",
     direct_call: "direct-call",
+    offset_jumped_back: "offset-jumped-back",
+    rebalance_storm: "rebalance-storm",
     compaction: "compaction",
 }
 
@@ -150,6 +152,9 @@ caught! {
     last_replica_standing: "hazards/last-replica-standing",
     stale_broker_epoch_isr: "hazards/stale-broker-epoch-isr",
     producer_id_expires: "hazards/producer-id-expires",
+    auto_commit: "hazards/auto-commit",
+    slow_poll: "hazards/slow-poll",
+    offsets_expire: "hazards/offsets-expire",
 }
 
 #[test]

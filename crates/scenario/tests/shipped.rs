@@ -73,8 +73,10 @@ fn every_hazard_and_flaw_has_a_control_run_that_expects_no_violation() {
         let control = parse(&file, &text, &without_flaws).resolve(1, None).expect("1 is a seed");
         assert!(control.cluster.flaws.is_empty() && control.expect.violation.is_empty(), "{file}");
         if !flawed.expect.violation.is_empty() {
-            let setup =
-                |plan: &Plan| (plan.cluster.clone(), plan.topics.clone(), plan.producers.clone(), plan.faults.clone());
+            let setup = |plan: &Plan| {
+                let clients = (plan.producers.clone(), plan.consumers.clone());
+                (plan.cluster.clone(), plan.topics.clone(), clients, plan.faults.clone())
+            };
             assert_ne!(setup(&flawed), setup(&control), "{file}: the control is another run");
         }
     }

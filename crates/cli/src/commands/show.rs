@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use state::{Causes, ClusterState, ReplicaRole, describe};
-use trace::{Event, EventId, EventKind, Header};
+use state::{Causes, ClusterState, ConsumerGroup, ReplicaRole, describe};
+use trace::{Event, EventId, EventKind, Header, Name, Partition};
 
 use crate::Status;
 use crate::arguments::Show;
@@ -230,6 +230,9 @@ fn print_state(out: &mut impl Write, state: &ClusterState, at: u64) -> Result<()
             )?;
         }
     }
+    for (name, group) in &state.groups {
+        print_group(out, *name, group)?;
+    }
     writeln!(out)?;
     for (name, client) in &state.clients {
         writeln!(
@@ -237,6 +240,22 @@ fn print_state(out: &mut impl Write, state: &ClusterState, at: u64) -> Result<()
             "{name}: sent {}, acknowledged {}, failed {}, unknown {}, polled {}, processed {}",
             client.sent, client.acked, client.failed, client.unknown, client.polled, client.processed
         )?;
+    }
+    Ok(())
+}
+
+fn print_group(out: &mut impl Write, name: Name, group: &ConsumerGroup) -> Result<(), Failure> {
+    let ConsumerGroup { coordinator, state, generation, .. } = group;
+    let state = format!("{state:?}");
+    writeln!(out, "\ngroup {name}  coordinated by {coordinator}, generation {generation}, {state}")?;
+    for (id, member) in &group.members {
+        let partitions: Vec<String> = member.assigned.iter().map(Partition::to_string).collect();
+        let owns = if partitions.is_empty() { "nothing".to_owned() } else { partitions.join(" ") };
+        writeln!(out, "   {:<18} owns {owns}   ({id})", member.client.as_str())?;
+    }
+    let committed: Vec<String> = group.committed.iter().map(|(at, it)| format!("{at}:{}", it.offset)).collect();
+    if !committed.is_empty() {
+        writeln!(out, "   committed {}", committed.join(" "))?;
     }
     Ok(())
 }

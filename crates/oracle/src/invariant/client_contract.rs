@@ -67,7 +67,8 @@ impl Oracle for ClientContract {
 /// Who polls has told where it begins.
 fn check_declared(moment: &Moment, partition: Partition, offset: i64, findings: &mut Findings) {
     let client = moment.event.node;
-    if !moment.context.clients.contains_key(&client) {
+    // What one service asks another for directly is in no partition.
+    if !moment.context.clients.contains_key(&client) || moment.world.partition(partition).is_none() {
         return;
     }
     findings.fact();
