@@ -117,7 +117,7 @@ fn check_right(
     let is_late = |since: u64| event.at > since.saturating_add(LATE_NS);
     let mut charge = |kind: &str, what: String, proof: EventId| {
         let summary =
-            format!("{group}, {partition}: a commit of {member} in generation {generation} was accepted, {what}");
+            format!("{partition}: group {group}: a commit of {member} in generation {generation} was accepted, {what}");
         findings.raise(Charge::at(event, Some(partition), kind, summary).proven_by([proof]));
     };
     if generation < 0 {
@@ -149,7 +149,7 @@ fn check_forgotten(moment: &Moment, (group, partition): (Name, Partition), reaso
     };
     if let Some((_, member)) = known.live(moment.event.node).find(|(_, member)| reads(member.client)) {
         let summary =
-            format!("{group}, {partition}: the committed offset was {reason}, and {} reads it", member.client);
+            format!("{partition}: group {group}: the committed offset was {reason}, and {} reads it", member.client);
         let kind = format!("{reason}-while-read");
         findings.raise(Charge::at(moment.event, Some(partition), kind, summary).proven_by([member.joined]));
     }
@@ -242,7 +242,7 @@ impl GroupOffsets {
         let ((group, partition), node) = (key, moment.event.node);
         let told = if offset < 0 { "none".to_owned() } else { offset.to_string() };
         let summary = format!(
-            "{group}, {partition}: {node} tells the committed offset {told}, and its log has a commit of {} at {}",
+            "{partition}: group {group}: {node} tells the committed offset {told}, and its log has a commit of {} at {}",
             last.offset, last.at
         );
         let kind = if last.coordinator == node { kind.to_owned() } else { format!("{kind}/after-failover") };
@@ -260,7 +260,7 @@ impl GroupOffsets {
         let log_end = moment.world.partition(partition).and_then(|fold| fold.leader()).map_or(0, |it| it.log.end);
         if acked < reach.next && reach.next <= log_end && !moment.world.is_gone(partition) {
             let summary = format!(
-                "{group}, {partition}: {client} gives it up at offset {}, and its last commit, acknowledged since its last poll, \
+                "{partition}: {client} of group {group} gives it up at offset {}, and its last commit, acknowledged since its last poll, \
                  is {acked}",
                 reach.next
             );
@@ -321,7 +321,7 @@ fn check_reach(moment: &Moment, key: (Name, Partition), commit: &Commit, reach: 
     let from = reach.furthest.max(leader.log.start);
     if commit.offset > from && leader.log.range(from, commit.offset).iter().any(|batch| !batch.is_control()) {
         let summary = format!(
-            "{group}, {partition}: {} committed {}, and was never given what is at {from}",
+            "{partition}: {} of group {group} committed {}, and was never given what is at {from}",
             commit.client, commit.offset
         );
         findings.raise(Charge::at(moment.event, Some(partition), "unread", summary));
@@ -346,7 +346,7 @@ fn check_way_back(
     };
     if goes_back && !reach.given_up.contains(&commit.offset) {
         let summary = format!(
-            "{group}, {partition}: {} committed {} though {} was committed, and its position was not reset to there",
+            "{partition}: {} of group {group} committed {} though {} was committed, and its position was not reset to there",
             commit.client, commit.offset, before.offset
         );
         let charge = Charge::at(moment.event, Some(partition), "went-back", summary);
