@@ -17,8 +17,9 @@ use crate::{nodes, scan};
 
 /// How long a broker may take to register before the next one starts all the same, ns.
 const REGISTRATION: u64 = 5_000_000_000;
-/// How long the auditor may take, ns.
+/// How long the auditor may take, ns; with more than 240 partitions it is half a second for each.
 const AUDIT: u64 = 120_000_000_000;
+const AUDIT_OF_A_PARTITION: u64 = 500_000_000;
 
 /// How to run a plan. Nothing here changes the fingerprint.
 #[derive(Clone, Debug, Default)]
@@ -227,7 +228,7 @@ async fn main(world: World, plan: Rc<Plan>, progress: Progress) -> Raw {
 
     world.sleep_until(plan.phases.end().nanos()).await;
     let verify = phase(&world, Phase::Verify);
-    let reads = audit(&world, &ledger, verify).await;
+    let reads = audit(&world, &plan, &ledger, verify).await;
     verdict(world, plan, ledger, judge, injector, reads)
 }
 
@@ -261,12 +262,13 @@ async fn boot(world: &World, plan: &Plan, judge: &Judge, cause: EventId) {
 }
 
 /// Lets the auditor read everything.
-async fn audit(world: &World, ledger: &SharedLedger, cause: EventId) -> Vec<FreshRead> {
+async fn audit(world: &World, plan: &Plan, ledger: &SharedLedger, cause: EventId) -> Vec<FreshRead> {
     if ledger.topics_ready.get().is_none() {
         return Vec::new();
     }
     world.start(nodes::AUDITOR, cause);
-    let deadline = world.now_ns() + AUDIT;
+    let partitions: u32 = plan.topics.iter().map(|topic| topic.partitions).sum();
+    let deadline = world.now_ns() + AUDIT.max(u64::from(partitions) * AUDIT_OF_A_PARTITION);
     while !ledger.audited.get() && world.now_ns() < deadline {
         world.sleep(10_000_000).await;
     }

@@ -23,7 +23,7 @@ impl Oracle for Redelivery {
         let Some(facts) = moment.context.clients.get(&client).filter(|facts| facts.group.is_some()) else { return };
         findings.fact();
         let record = moment.records.record(*producer, *sequence);
-        if !record.is_some_and(|record| record.done & moment.records.bit_of(client) != 0) {
+        if record.is_none_or(|record| record.done & moment.records.bit_of(client) == 0) {
             return;
         }
         let kind = match facts.commits {
