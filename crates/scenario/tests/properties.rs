@@ -138,6 +138,15 @@ to = "brokers"
 loss = "30%"
 [[fault]]
 at = "4s"
+kind = "delete-topic"
+topic = "a.b"
+recreate = "3s"
+[[fault]]
+at = "4s"
+kind = "delete-topic"
+topic = "a.b"
+[[fault]]
+at = "4s"
 kind = "bit-rot"
 node = "broker-3"
 partition = "orders/1"

@@ -3,7 +3,7 @@
 //!
 //! From: Kafka's producer documentation (max.in.flight.requests.per.connection); KAFKA-5494.
 //! Legal: without idempotence and with several requests in flight, retries reorder, unless the scenario expects this very
-//! violation. Only the first copy of a duplicate counts.
+//! violation. Only the first copy of a duplicate counts. What was under way when a topic was deleted: brokers forget its producers.
 //! Not checked: one key in two partitions (after partitions were added); order between producers.
 
 use trace::Name;
@@ -18,12 +18,16 @@ pub(crate) struct OutOfOrder;
 impl Oracle for OutOfOrder {
     fn finish(&mut self, ending: &Ending, findings: &mut Findings) {
         for read in &ending.end.reads {
+            let recreated = ending.world.partition(read.partition).and_then(|fold| fold.recreated);
             // The last sequence of each producer's key, and where it is.
             let mut last: Table<(Name, u32), (u64, i64)> = Table::default();
             let mut stored: Table<(Name, u64), ()> = Table::default();
             for (offset, producer, sequence) in &read.records {
                 let promised = ending.context.forbids_reordering(*producer);
                 let Some(record) = ending.records.record(*producer, *sequence).filter(|_| promised) else { continue };
+                if recreated > Some(record.sent) {
+                    continue;
+                }
                 if stored.insert((*producer, *sequence), ()).is_some() {
                     continue;
                 }

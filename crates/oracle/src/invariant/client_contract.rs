@@ -22,8 +22,6 @@ const UNDER_WAY: usize = 8;
 pub(crate) struct ClientContract {
     /// The committed offsets that a client was told since it was assigned the partition.
     told: Table<(Name, Partition), Vec<i64>>,
-    /// Partitions that were created again, and when.
-    recreated: Table<Partition, EventId>,
 }
 
 impl Oracle for ClientContract {
@@ -51,13 +49,8 @@ impl Oracle for ClientContract {
             EventKind::PositionReset { partition, from, to, reason } => {
                 self.check_reset(moment, *partition, (*from, *to), *reason, findings);
             }
-            EventKind::PartitionCreated { partition, .. }
-                if moment.world.partition(*partition).is_some_and(|fold| fold.recreated) =>
-            {
-                self.recreated.insert(*partition, event.id);
-            }
             EventKind::Served { partition, base_offset, client, .. } => {
-                self.check_incarnation(moment, *partition, (*client, *base_offset), findings);
+                check_incarnation(moment, *partition, (*client, *base_offset), findings);
             }
             _ => {}
         }
@@ -142,27 +135,20 @@ impl ClientContract {
         let summary = format!("{partition}: {client} went from offset {from} to {to} ({reason}), {why}");
         findings.raise(Charge::at(moment.event, Some(partition), kind, summary));
     }
+}
 
-    /// A fetch of the new topic from a position of the old one.
-    fn check_incarnation(
-        &self,
-        moment: &Moment,
-        partition: Partition,
-        (client, base): (Name, i64),
-        findings: &mut Findings,
-    ) {
-        let Some(recreated) = self.recreated.get(&partition).copied() else { return };
-        let Some(position) = moment.records.position(client, partition) else { return };
-        findings.fact();
-        if position.next > 0 && position.event < recreated {
-            let summary = format!(
-                "{partition}: {client} reads from offset {base} of a topic that was created anew, where it stood in the former \
-                 one at {}",
-                position.next
-            );
-            let charge = Charge::at(moment.event, Some(partition), "old-incarnation", summary);
-            findings.raise(charge.proven_by([position.event, recreated]));
-        }
+/// A fetch of the new topic from a position of the old one.
+fn check_incarnation(moment: &Moment, partition: Partition, (client, base): (Name, i64), findings: &mut Findings) {
+    let Some(recreated) = moment.world.partition(partition).and_then(|fold| fold.recreated) else { return };
+    let Some(position) = moment.records.position(client, partition) else { return };
+    findings.fact();
+    if position.next > 0 && position.event < recreated {
+        let summary = format!(
+            "{partition}: {client} reads from offset {base} of a topic that was created anew, where it stood in the former one at {}",
+            position.next
+        );
+        let charge = Charge::at(moment.event, Some(partition), "old-incarnation", summary);
+        findings.raise(charge.proven_by([position.event, recreated]));
     }
 }
 

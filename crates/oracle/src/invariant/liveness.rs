@@ -4,7 +4,7 @@
 //!
 //! From: the liveness properties of Vanlightly/kafka-tlaplus; KAFKA-13091, KAFKA-12890, KAFKA-9839, KAFKA-10706, KAFKA-3924.
 //! Legal: a replica whose broker is down for good; records that were pending when their producer's process died; partitions of
-//! a deleted topic; a broker that ended while a fault had hold of it; where only a core is healed, what provably cannot
+//! a topic that was deleted and not created again; a broker that ended while a fault had hold of it; where only a core is healed, what provably cannot
 //! recover (see `excuse`). Being unhealthy again after having recovered is only judged when the clients stop.
 //! Not checked: transactions (no events yet), other delayed operations past their deadline.
 
@@ -73,6 +73,7 @@ impl Oracle for Liveness {
         for read in &ending.end.reads {
             findings.fact();
             if let Some(error) = &read.error
+                && !ending.world.is_deleted(read.partition)
                 && !self.excuses(ending.world, ending.context, read.partition, findings)
             {
                 let summary = format!("{} cannot be read to its end: {error}", read.partition);
@@ -88,11 +89,11 @@ fn changes_health(kind: &EventKind) -> bool {
 
 /// The partitions the scenario promises, and those it added.
 fn promised(world: &World, context: &Context) -> BTreeSet<Partition> {
-    let declared = context.topics.iter().filter(|(topic, _)| !world.deleted_topics.contains(topic));
+    let declared = context.topics.iter();
     let declared = declared.flat_map(|(topic, facts)| (0..facts.partitions).map(|index| (*topic, index)));
     let mut all: BTreeSet<Partition> = declared.map(|(topic, index)| Partition { topic, index }).collect();
-    let seen = world.current().map(|(_, fold)| fold.partition);
-    all.extend(seen.filter(|p| context.topics.contains_key(&p.topic) && !world.deleted_topics.contains(&p.topic)));
+    all.extend(world.current().map(|(_, fold)| fold.partition).filter(|p| context.topics.contains_key(&p.topic)));
+    all.retain(|partition| !world.is_deleted(*partition));
     all
 }
 
@@ -239,6 +240,8 @@ impl Liveness {
             findings.fact();
             let place = records.partitions.get_index_of(&fold.partition).map(|place| place as u32);
             let positions = members.iter().filter_map(|name| records.positions.get(&(*name, place?)));
+            // A position in the former topic is none in one created anew.
+            let positions = positions.filter(|position| fold.recreated < Some(position.event));
             let position = positions.map(|position| position.next).max().unwrap_or(leader.log.start);
             let left = leader.log.range(position, leader.hw).iter().any(|batch| !batch.is_control());
             if left && !self.excuses(world, context, fold.partition, findings) {
