@@ -210,6 +210,16 @@ mod tests {
     }
 
     #[test]
+    fn what_was_sent_to_a_topic_before_it_was_deleted_went_with_it_and_what_came_later_did_not() {
+        let mut deleted = story();
+        deleted.sent(0).commit(1).acked(0, 0).fault("delete-topic", "email").read(&[]).vacuous();
+        let mut anew = story();
+        anew.sent(0).commit(1).acked(0, 0).fault("delete-topic", "email").recreate().sent(1).commit(1).acked(1, 0);
+        anew.read(&[(0, 1)]).quiet();
+        anew.read(&[]).fires(&["acked-all/unexplained"]);
+    }
+
+    #[test]
     fn a_hazardous_configuration_shows_in_the_signature_and_may_be_allowed() {
         let mut story = story();
         story.producer_acks(1).sent(0).produce(1, 1).acked(0, 0).crash(1).elect(2, &[2, 3]).read(&[]);

@@ -68,6 +68,14 @@ mod tests {
     }
 
     #[test]
+    fn what_was_under_way_when_its_topic_was_deleted_may_come_in_any_order() {
+        let mut story = story();
+        story.sent_with_key(0, 7).sent_with_key(1, 7).fault("delete-topic", "email").recreate();
+        story.sent_with_key(2, 7).sent_with_key(3, 7).read(&[(0, 1), (1, 0), (2, 2), (3, 3)]).quiet();
+        story.read(&[(0, 1), (1, 0), (2, 3), (3, 2)]).fires(&["stored"]);
+    }
+
+    #[test]
     fn a_late_copy_of_a_duplicate_is_no_disorder() {
         story().sent_with_key(0, 7).sent_with_key(1, 7).read(&[(0, 0), (1, 1), (2, 0)]).quiet();
     }

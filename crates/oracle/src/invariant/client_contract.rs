@@ -22,6 +22,8 @@ const UNDER_WAY: usize = 8;
 pub(crate) struct ClientContract {
     /// The committed offsets that a client was told since it was assigned the partition.
     told: Table<(Name, Partition), Vec<i64>>,
+    /// Who took which new topic for the former one: that is told once.
+    mistaken: Table<(Name, Partition), EventId>,
 }
 
 impl Oracle for ClientContract {
@@ -50,7 +52,7 @@ impl Oracle for ClientContract {
                 self.check_reset(moment, *partition, (*from, *to), *reason, findings);
             }
             EventKind::Served { partition, base_offset, client, .. } => {
-                check_incarnation(moment, *partition, (*client, *base_offset), findings);
+                self.check_incarnation(moment, *partition, (*client, *base_offset), findings);
             }
             _ => {}
         }
@@ -135,20 +137,28 @@ impl ClientContract {
         let summary = format!("{partition}: {client} went from offset {from} to {to} ({reason}), {why}");
         findings.raise(Charge::at(moment.event, Some(partition), kind, summary));
     }
-}
 
-/// A fetch of the new topic from a position of the old one.
-fn check_incarnation(moment: &Moment, partition: Partition, (client, base): (Name, i64), findings: &mut Findings) {
-    let Some(recreated) = moment.world.partition(partition).and_then(|fold| fold.recreated) else { return };
-    let Some(position) = moment.records.position(client, partition) else { return };
-    findings.fact();
-    if position.next > 0 && position.event < recreated {
-        let summary = format!(
-            "{partition}: {client} reads from offset {base} of a topic that was created anew, where it stood in the former one at {}",
-            position.next
-        );
-        let charge = Charge::at(moment.event, Some(partition), "old-incarnation", summary);
-        findings.raise(charge.proven_by([position.event, recreated]));
+    /// A fetch of the new topic from a position of the old one.
+    fn check_incarnation(
+        &mut self,
+        moment: &Moment,
+        partition: Partition,
+        (client, base): (Name, i64),
+        findings: &mut Findings,
+    ) {
+        let Some(recreated) = moment.world.partition(partition).and_then(|fold| fold.recreated) else { return };
+        let Some(position) = moment.records.position(client, partition) else { return };
+        findings.fact();
+        let is_former = position.next > 0 && position.event < recreated;
+        if is_former && self.mistaken.insert((client, partition), recreated) != Some(recreated) {
+            let summary = format!(
+                "{partition}: {client} reads from offset {base} of a topic that was created anew, where it stood in the former \
+                 one at {}",
+                position.next
+            );
+            let charge = Charge::at(moment.event, Some(partition), "old-incarnation", summary);
+            findings.raise(charge.proven_by([position.event, recreated]));
+        }
     }
 }
 

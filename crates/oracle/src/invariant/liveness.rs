@@ -386,6 +386,21 @@ mod tests {
     }
 
     #[test]
+    fn a_topic_that_was_created_anew_must_be_healthy_and_read_and_one_that_is_gone_need_not() {
+        let gone = || {
+            let mut story = story();
+            story.commit(4).initial("mail-service-0", 0).polled(0, 0).polled(1, 1).polled(2, 2).polled(3, 3);
+            story.fault("delete-topic", "email");
+            story
+        };
+        gone().stopped(1).stopped(2).stopped(3).settle().wait(31).verify().unreadable("no leader").quiet();
+        gone().recreate().settle().wait(31).verify().quiet();
+        gone().recreate().isr(1, &[1, 2]).settle().wait(31).verify().fires(&["isr-incomplete"]);
+        // Its position is beyond the new end, which is nowhere in the new topic.
+        gone().recreate().commit(1).settle().wait(31).verify().fires(&["lag"]);
+    }
+
+    #[test]
     fn every_partition_can_be_read() {
         story().settle().verify().unreadable("no leader").fires(&["unreadable"]);
     }
