@@ -134,6 +134,7 @@ caught! {
     halt_on_ahead_follower: "flaws/halt-on-ahead-follower",
     no_dedup_epoch_bump: "flaws/no-dedup-epoch-bump",
     metadata_blip_resets_seq: "flaws/metadata-blip-resets-seq",
+    topic_recreated_same_name: "flaws/topic-recreated-same-name",
     min_insync_one: "hazards/min-insync-one",
     retries_without_idempotence: "hazards/retries-without-idempotence",
     replication_factor_one: "hazards/replication-factor-one",

@@ -43,7 +43,7 @@ pub(crate) struct World {
     /// When settle began.
     pub settle_at: Option<u64>,
     /// Topics that a fault deleted, and the last time: their offsets begin anew.
-    pub deleted_topics: Table<Name, EventId>,
+    deleted_topics: Table<Name, EventId>,
     /// Whether partitions were moved to other brokers, so that the assignment at creation no longer holds.
     pub reassigned: bool,
     pub partitions: Vec<PartitionFold>,
@@ -80,7 +80,12 @@ impl World {
     pub fn is_gone(&self, partition: Partition) -> bool {
         let deleted =
             |fold: &PartitionFold| fold.recreated.is_some() || fold.replicas.iter().any(|replica| replica.deleted);
-        self.deleted_topics.contains_key(&partition.topic) || self.partition(partition).is_some_and(deleted)
+        self.was_deleted(partition.topic) || self.partition(partition).is_some_and(deleted)
+    }
+
+    /// Whether a fault deleted the topic once.
+    pub fn was_deleted(&self, topic: Name) -> bool {
+        self.deleted_topics.contains_key(&topic)
     }
 
     /// Whether a fault deleted the topic, and the partition was not created again since.

@@ -27,7 +27,7 @@ pub(crate) struct Duplicate {
 impl Oracle for Duplicate {
     fn observe(&mut self, moment: &Moment, findings: &mut Findings) {
         let EventKind::RecordPolled { partition, offset, sequence, producer, .. } = &moment.event.kind else { return };
-        if !moment.context.forbids_duplicates(*producer) || moment.world.deleted_topics.contains_key(&partition.topic) {
+        if !moment.context.forbids_duplicates(*producer) || moment.world.was_deleted(partition.topic) {
             return;
         }
         findings.fact();
@@ -44,8 +44,7 @@ impl Oracle for Duplicate {
     }
 
     fn finish(&mut self, ending: &Ending, findings: &mut Findings) {
-        for read in ending.end.reads.iter().filter(|read| !ending.world.deleted_topics.contains_key(&read.partition.topic))
-        {
+        for read in ending.end.reads.iter().filter(|read| !ending.world.was_deleted(read.partition.topic)) {
             let mut first: Table<(Name, u64), i64> = Table::default();
             for (offset, producer, sequence) in &read.records {
                 if !ending.context.forbids_duplicates(*producer) {

@@ -50,7 +50,7 @@ fn describe(partition: Partition, offset: i64, known: &Value, value: &Value) -> 
 impl Oracle for InconsistentOffsets {
     fn observe(&mut self, moment: &Moment, findings: &mut Findings) {
         let EventKind::RecordPolled { partition, offset, sequence, producer, .. } = &moment.event.kind else { return };
-        if moment.world.deleted_topics.contains_key(&partition.topic) {
+        if moment.world.was_deleted(partition.topic) {
             return;
         }
         findings.fact();
@@ -62,8 +62,7 @@ impl Oracle for InconsistentOffsets {
     }
 
     fn finish(&mut self, ending: &Ending, findings: &mut Findings) {
-        for read in ending.end.reads.iter().filter(|read| !ending.world.deleted_topics.contains_key(&read.partition.topic))
-        {
+        for read in ending.end.reads.iter().filter(|read| !ending.world.was_deleted(read.partition.topic)) {
             for (offset, producer, sequence) in &read.records {
                 findings.fact();
                 let value = Value { producer: Some(*producer), sequence: *sequence, event: ending.end.last_event };

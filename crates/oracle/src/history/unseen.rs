@@ -19,7 +19,7 @@ impl Oracle for Unseen {
     fn finish(&mut self, ending: &Ending, findings: &mut Findings) {
         for read in ending.end.reads.iter().filter(|read| read.error.is_none()) {
             let topic = read.partition.topic;
-            if ending.world.deleted_topics.contains_key(&topic) {
+            if ending.world.was_deleted(topic) {
                 continue;
             }
             for (place, reader) in ending.records.readers.iter().enumerate().take(READERS) {

@@ -123,7 +123,14 @@ mod tests {
         story.commit(2).produce(1, 1).replicate(1, 2).replicate(1, 3).fault("delete-topic", "email");
         story.stopped(3).hw(1, 3).quiet();
         let mut unasked = self::story();
-        unasked.commit(2).produce(1, 1).replicate(1, 2).replicate(1, 3).stopped(3).hw(1, 3).fires(&["leader/isr-behind"]);
+        unasked
+            .commit(2)
+            .produce(1, 1)
+            .replicate(1, 2)
+            .replicate(1, 3)
+            .stopped(3)
+            .hw(1, 3)
+            .fires(&["leader/isr-behind"]);
     }
 
     #[test]

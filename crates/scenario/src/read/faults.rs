@@ -284,9 +284,10 @@ fn build(kind: &str, mut given: BTreeMap<&str, Given>) -> Option<FaultKind> {
             back: take!(given, "back", Boolean).unwrap_or(false),
             lasts,
         },
-        "delete-topic" => {
-            FaultKind::DeleteTopic { topic: take!(given, "topic", Topic)?, recreate: take!(given, "recreate", Duration) }
-        }
+        "delete-topic" => FaultKind::DeleteTopic {
+            topic: take!(given, "topic", Topic)?,
+            recreate: take!(given, "recreate", Duration),
+        },
         "reset-connections" => FaultKind::ResetConnections { from: from?, to: to? },
         "hold" => FaultKind::Hold {
             api: take!(given, "api", Api)?,
