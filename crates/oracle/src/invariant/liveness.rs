@@ -73,7 +73,6 @@ impl Oracle for Liveness {
         for read in &ending.end.reads {
             findings.fact();
             if let Some(error) = &read.error
-                && !ending.world.is_deleted(read.partition)
                 && !self.excuses(ending.world, ending.context, read.partition, findings)
             {
                 let summary = format!("{} cannot be read to its end: {error}", read.partition);
@@ -128,9 +127,9 @@ fn unhealthy(world: &World, context: &Context, fold: &PartitionFold) -> Option<(
 }
 
 impl Liveness {
-    /// Whether `partition` provably cannot recover; the proof is kept for the report.
+    /// Whether `partition` is gone, or provably cannot recover; the proof is kept for the report.
     fn excuses(&mut self, world: &World, context: &Context, partition: Partition, findings: &mut Findings) -> bool {
-        if self.excused.contains(&partition) {
+        if self.excused.contains(&partition) || world.is_deleted(partition) {
             return true;
         }
         let (Some(core), Some(fold)) = (&context.core, world.partition(partition)) else { return false };
@@ -393,7 +392,7 @@ mod tests {
             story.fault("delete-topic", "email");
             story
         };
-        gone().stopped(1).stopped(2).stopped(3).settle().wait(31).verify().unreadable("no leader").quiet();
+        gone().stopped(1).stopped(2).stopped(3).sent(4).settle().wait(31).verify().unreadable("no leader").quiet();
         gone().recreate().settle().wait(31).verify().quiet();
         gone().recreate().isr(1, &[1, 2]).settle().wait(31).verify().fires(&["isr-incomplete"]);
         // Its position is beyond the new end, which is nowhere in the new topic.

@@ -120,11 +120,11 @@ impl Injector {
 
     /// Sends an operator off.
     fn ask_operator(&self, place: usize, fault: &Fault, begun: EventId) -> Healing {
-        let (operator, errand) = (crate::services::operator(fault), Rc::new(Errand::default()));
+        let errand = Rc::new(Errand::default());
         errand.asked.set(begun);
         self.0.ledger.errands.borrow_mut().insert(place, errand.clone());
-        self.0.world.start(operator, begun);
-        Healing::Operator(operator, errand)
+        self.0.world.start(crate::services::operator(fault), begun);
+        Healing::Operator(errand)
     }
 
     pub(super) fn harm_links(&self, kind: &FaultKind, begun: EventId, links: Vec<(Name, Name)>) -> Healing {

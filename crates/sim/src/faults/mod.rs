@@ -39,7 +39,7 @@ enum Healing {
     /// Let the frames held back go.
     Release,
     /// An operator that is at work.
-    Operator(Name, Rc<Errand>),
+    Operator(Rc<Errand>),
     /// Links that are cut step by step: the events of those that are cut now.
     Steps(Rc<steps::Cuts>),
 }
@@ -247,11 +247,7 @@ impl Injector {
             Healing::Release => world.release(active.begun),
             Healing::Steps(cuts) => cuts.heal_all(world),
             // What was deleted is still created again.
-            Healing::Operator(node, errand) => {
-                if !errand.deleted.get() {
-                    world.kill(node, ended);
-                }
-            }
+            Healing::Operator(errand) => errand.too_late.set(true),
         }
     }
 
@@ -277,7 +273,7 @@ impl Injector {
                 Effect::Nothing("nobody used the disk while it lasted".into())
             }
             Healing::Disks(_) => Effect::Hit,
-            Healing::Operator(_, errand) if !errand.deleted.get() => {
+            Healing::Operator(errand) if !errand.deleted.get() => {
                 let failure = errand.failure.borrow();
                 Effect::Nothing(format!("not deleted: {}", failure.as_deref().unwrap_or("no answer in time")))
             }

@@ -20,6 +20,8 @@ pub struct Errand {
     pub asked: Cell<EventId>,
     /// Whether the topic was deleted.
     pub deleted: Cell<bool>,
+    /// Whether it is too late to begin with it.
+    pub too_late: Cell<bool>,
     /// Why the last attempt failed.
     pub failure: RefCell<Option<String>>,
     done: Notify,
@@ -45,7 +47,7 @@ pub async fn operate(host: Host, plan: &Plan, place: usize, ledger: SharedLedger
     let Some(errand) = ledger.errands.borrow().get(&place).cloned() else { return };
     let admin = Admin::new(host.clone(), bootstrap(plan), ClientConfig::default());
     let mut cause = delete(&host, &admin, Name::new(topic), &errand).await;
-    errand.deleted.set(true);
+    // An attempt of which no answer came may still delete it: so it is looked after in any case.
     if let (Some(after), Some(topic)) = (recreate, plan.topics.iter().find(|it| it.name == *topic)) {
         host.sleep(Duration::from_nanos(after.nanos())).await;
         loop {
@@ -60,21 +62,28 @@ pub async fn operate(host: Host, plan: &Plan, place: usize, ledger: SharedLedger
     errand.done.notify_one();
 }
 
-/// Deletes a topic, again and again until the cluster says that it is gone.
+/// Deletes a topic, again and again until the cluster says that it is gone, or it is too late.
 async fn delete(host: &Host, admin: &Admin, topic: Name, errand: &Errand) -> EventId {
     let mut existed = false;
     loop {
         let error = match admin.delete_topics(errand.asked.get(), &[topic], ATTEMPT).await {
-            Ok(answer) => return answer,
+            Ok(answer) => {
+                errand.deleted.set(true);
+                return answer;
+            }
             Err(error) => error,
         };
         let is_unknown = matches!(error, ClientError::Topic { error: ErrorCode::UnknownTopicOrPartition, .. });
         if is_unknown && existed {
             // An attempt of which no answer came has deleted it.
+            errand.deleted.set(true);
             return errand.asked.get();
         }
         existed |= !is_unknown;
         *errand.failure.borrow_mut() = Some(error.to_string());
+        if errand.too_late.get() {
+            return errand.asked.get();
+        }
         host.sleep(PAUSE).await;
     }
 }
