@@ -146,6 +146,7 @@ caught! {
     fetch_during_revocation_commit: "flaws/fetch-during-revocation-commit",
     store_offset_after_revoke: "flaws/store-offset-after-revoke",
     reset_on_transient_error: "flaws/reset-on-transient-error",
+    topic_recreated_same_name: "flaws/topic-recreated-same-name",
     min_insync_one: "hazards/min-insync-one",
     retries_without_idempotence: "hazards/retries-without-idempotence",
     replication_factor_one: "hazards/replication-factor-one",

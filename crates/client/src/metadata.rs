@@ -160,6 +160,12 @@ impl Metadata {
         self.topics.get(&topic).is_some_and(|topic| topic.missing)
     }
 
+    /// Which topic has this name; nil while that is unknown, or not looked at.
+    pub(crate) fn topic_id(&self, topic: Name) -> Uuid {
+        let known = self.topics.get(&topic).filter(|_| !self.ignores_topic_ids);
+        known.map_or(Uuid::nil(), |topic| topic.id)
+    }
+
     /// A partition's leader and epoch.
     pub(crate) fn leadership(&self, partition: Partition) -> Leadership {
         let known = self.topics.get(&partition.topic).and_then(|topic| {

@@ -1,7 +1,7 @@
 //! Counts what became of every record, how long partitions were unavailable, and how long things took.
 
 use serde::Serialize;
-use trace::{Event, EventKind, Name, Partition};
+use trace::{Event, EventId, EventKind, Name, Partition};
 
 use crate::group_tally::{GroupRow, GroupTally};
 use crate::records::{Outcome, Records};
@@ -205,6 +205,8 @@ pub struct Tally {
     read: Table<Partition, (i64, Table<u32, i64>)>,
     /// How far partitions were cleaned.
     cleaned: Table<Partition, i64>,
+    /// When partitions were created, last.
+    created: Table<Partition, EventId>,
     groups: GroupTally,
 }
 
@@ -219,6 +221,7 @@ impl Tally {
             readings: std::collections::BTreeMap::new(),
             read: Table::default(),
             cleaned: Table::default(),
+            created: Table::default(),
             groups: GroupTally::new(context),
         }
     }
@@ -249,6 +252,10 @@ impl Tally {
                     waiting.close(event.at);
                     waiting.since = (waiting.pending > 0).then_some(event.at);
                 }
+            }
+            EventKind::PartitionCreated { partition, .. } => {
+                self.created.insert(*partition, event.id);
+                self.cleaned.swap_remove(partition);
             }
             EventKind::LogCleaned { partition, upto, .. } => {
                 let cleaned = self.cleaned.entry(*partition).or_default();
@@ -348,7 +355,9 @@ impl Tally {
                 record.offset.max(0) >= *cleaned
                     || last_offsets.get(&record.key).is_none_or(|last| *last <= record.offset)
             };
-            let missed = extra.stored == 0 && self.read.get(&partition).is_some_and(missed);
+            // What was sent to a topic that was deleted since went with it.
+            let former = self.created.get(&partition).is_some_and(|created| record.sent < *created);
+            let missed = !former && extra.stored == 0 && self.read.get(&partition).is_some_and(missed);
             let sum = sums.entry((producer, partition.topic)).or_default();
             let acked = record.outcome == Outcome::Acked;
             sum.records.add(&RecordCounts {

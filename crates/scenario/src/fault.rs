@@ -260,7 +260,17 @@ pub enum FaultKind {
         /// For how long.
         lasts: Option<Duration>,
     },
+    /// An operator deletes a topic, and may create it again.
+    DeleteTopic {
+        /// The topic.
+        topic: String,
+        /// How long after the answer to the deletion it is created again, as the scenario describes it; `None`: never.
+        recreate: Option<Duration>,
+    },
 }
+
+/// Whom a fault hits that hits no node.
+const NOBODY: &Selector = &Selector::List(Vec::new());
 
 /// What a held frame waits for.
 #[derive(Clone, Debug, PartialEq)]
@@ -323,6 +333,7 @@ impl FaultKind {
             FaultKind::FullDisk { .. } => "full-disk",
             FaultKind::DiskError { .. } => "disk-error",
             FaultKind::Clock { .. } => "clock",
+            FaultKind::DeleteTopic { .. } => "delete-topic",
         }
     }
 
@@ -348,8 +359,8 @@ impl FaultKind {
             | FaultKind::Partition { lasts, .. }
             | FaultKind::Isolate { lasts, .. }
             | FaultKind::SlowLink { lasts, .. } => *lasts,
-            // It ends when its last node is back.
-            FaultKind::RollingRestart { .. } => None,
+            // They end when the last node is back, and when the operator is done.
+            FaultKind::RollingRestart { .. } | FaultKind::DeleteTopic { .. } => None,
             FaultKind::ResetConnections { .. } | FaultKind::AddMember { .. } | FaultKind::RemoveMember { .. } => {
                 Some(Duration::ZERO)
             }
@@ -382,11 +393,14 @@ impl FaultKind {
             | FaultKind::SlowLink { lasts, .. } => *lasts = Some(duration),
             FaultKind::Hold { until, .. } => *until = Until::Elapsed(duration),
             FaultKind::RollingRestart { down, .. } => *down = duration,
-            FaultKind::ResetConnections { .. } | FaultKind::AddMember { .. } | FaultKind::RemoveMember { .. } => {}
+            FaultKind::ResetConnections { .. }
+            | FaultKind::AddMember { .. }
+            | FaultKind::RemoveMember { .. }
+            | FaultKind::DeleteTopic { .. } => {}
         }
     }
 
-    /// The selectors that say whom it hits: one side, and the other side where there is one.
+    /// The selectors that say whom it hits: one side (an empty list if it hits no node), and the other side where there is one.
     pub fn selectors(&self) -> (&Selector, Option<&Selector>) {
         match self {
             FaultKind::Crash { node, .. }
@@ -412,6 +426,7 @@ impl FaultKind {
             | FaultKind::LossyLink { from, to, .. }
             | FaultKind::ResetConnections { from, to }
             | FaultKind::Hold { from, to, .. } => (from, Some(to)),
+            FaultKind::DeleteTopic { .. } => (NOBODY, None),
         }
     }
 }

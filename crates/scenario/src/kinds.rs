@@ -55,6 +55,8 @@ pub enum Takes {
     Text,
     /// A consumer that has a group.
     Consumer,
+    /// A topic of the scenario.
+    Topic,
     /// A list of whole numbers.
     Counts,
     /// A table of settings.
@@ -78,6 +80,7 @@ impl Takes {
             Takes::Bandwidth => "a bandwidth such as \"1Mbit/s\"",
             Takes::Text => "a text",
             Takes::Consumer => "the name of a consumer with a group",
+            Takes::Topic => "the name of a topic",
             Takes::Counts => "a list of whole numbers",
             Takes::Settings => "a table of settings",
         }
@@ -126,7 +129,7 @@ pub static FAULTS: &[FaultForm] = &[
     FaultForm { name: "reassign", colour: "indigo", meaning: "A partition's replicas move to other brokers.", parameters: &[need("partition", Takes::Text, "TOPIC/PARTITION."), need("replicas", Takes::Counts, "The new replicas by broker id.")] },
     FaultForm { name: "elect-preferred", colour: "navy", meaning: "Leadership goes back to preferred replicas.", parameters: &[need("topic", Takes::Text, "Which topic.")] },
     FaultForm { name: "add-partitions", colour: "azure", meaning: "A topic gets more partitions.", parameters: &[need("topic", Takes::Text, "Which topic."), need("partitions", Takes::Count, "How many it has then.")] },
-    FaultForm { name: "delete-topic", colour: "black", meaning: "A topic is deleted.", parameters: &[need("topic", Takes::Text, "Which topic.")] },
+    FaultForm { name: "delete-topic", colour: "black", meaning: "An operator deletes a topic, and may create it again, as the scenario describes it. Over when the operator is done; until settle it tries again and again.", parameters: &[need("topic", Takes::Topic, "Which topic."), may("recreate", Takes::Duration, "How long after the answer to the deletion it is created again; default: never.")] },
     FaultForm { name: "set-config", colour: "slate", meaning: "A topic's settings change.", parameters: &[need("topic", Takes::Text, "Which topic."), need("config", Takes::Settings, "Its new settings.")] },
     FaultForm { name: "add-member", colour: "lime", meaning: "A consumer group gets another member: one more node of a consumer starts, or one that was removed.", parameters: &[need("consumer", Takes::Consumer, "Which consumer.")] },
     FaultForm { name: "remove-member", colour: "green", meaning: "A member leaves its consumer group: the last node of a consumer is asked to end, and stays away.", parameters: &[need("consumer", Takes::Consumer, "Which consumer.")] },

@@ -9,8 +9,7 @@ pub(crate) const UNSUPPORTED_FEATURES: &[(&str, &str)] =
     &[("processor", "processors (`[[processor]]`) are"), ("controllers", "KRaft (`controllers`) is")];
 
 /// Fault kinds.
-pub(crate) const UNSUPPORTED_FAULTS: &[&str] =
-    &["reassign", "elect-preferred", "add-partitions", "delete-topic", "set-config"];
+pub(crate) const UNSUPPORTED_FAULTS: &[&str] = &["reassign", "elect-preferred", "add-partitions", "set-config"];
 
 /// Settings by scope; a name that ends in `*` stands for all that start so.
 pub(crate) const UNSUPPORTED_SETTINGS: &[(Scope, &str)] = &[

@@ -279,6 +279,12 @@ impl Writer {
                 self.key("until", quoted(until));
                 self.key("response", response);
             }
+            FaultKind::DeleteTopic { topic, recreate } => {
+                self.key("topic", text(topic));
+                if let Some(recreate) = recreate {
+                    self.key("recreate", quoted(recreate));
+                }
+            }
         }
         match (&fault.kind, fault.kind.lasts()) {
             (

@@ -411,6 +411,15 @@ fn what_is_not_built_is_refused_by_name() {
 }
 
 #[test]
+fn only_topics_of_the_scenario_are_deleted_and_not_the_brokers_own() {
+    let cut = "for = \"20s\"\nkind = \"partition\"\nfrom = \"leader(orders/0)\"\nto = \"other(brokers)\"";
+    let deletion = |topic: &str| format!("kind = \"delete-topic\"\ntopic = \"{topic}\"\nrecreate = \"3s\"");
+    check(cut, &deletion("order"), "36:9: unknown topic `order` [did you mean `orders`?]");
+    let own = format!("{}\n\n[[topic]]\nname = \"__consumer_offsets\"", deletion("__consumer_offsets"));
+    check(cut, &own, "36:9: `__consumer_offsets` is the brokers' own");
+}
+
+#[test]
 fn what_a_group_cannot_mean_is_refused() {
     let topics = "topics = [\"orders\"]";
     let member = |rest: &str| format!("{topics}\ngroup = \"mail\"\n{rest}");

@@ -138,6 +138,15 @@ to = "brokers"
 loss = "30%"
 [[fault]]
 at = "4s"
+kind = "delete-topic"
+topic = "a.b"
+recreate = "3s"
+[[fault]]
+at = "4s"
+kind = "delete-topic"
+topic = "a.b"
+[[fault]]
+at = "4s"
 kind = "bit-rot"
 node = "broker-3"
 partition = "orders/1"
@@ -213,6 +222,8 @@ fn every_part_of_the_grammar_comes_back_from_a_plan() {
         "flap-1",
         "swizzle-1",
         "lossy-link-1",
+        "delete-topic-1",
+        "delete-topic-2",
         "bit-rot-1",
         "slow-disk-1",
         "stall-disk-1",

@@ -357,6 +357,7 @@ fn every_fault_kind_is_refused_or_built() {
                 (scenario::Takes::Counts, _) => "[1, 2]",
                 (scenario::Takes::Settings, _) => "{ min.insync.replicas = 1 }",
                 (scenario::Takes::Consumer, _) => "\"mail-service\"",
+                (scenario::Takes::Topic, _) => "\"orders\"",
                 (_, "partition") => "\"orders/0\"",
                 (_, _) => "\"orders\"",
             };

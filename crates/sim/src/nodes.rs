@@ -8,7 +8,7 @@ use std::rc::Rc;
 use broker::{BrokerConfig, Flaws};
 use host::sim::{Latency, World};
 use host::{Address, Host};
-use scenario::Plan;
+use scenario::{FaultKind, Plan};
 use tokio::sync::oneshot;
 use trace::{EventId, Name};
 use zookeeper::MemberConfig;
@@ -83,6 +83,13 @@ pub fn add(world: &World, plan: &Rc<Plan>, ledger: &SharedLedger, stops: &Rc<Sto
                 // Asked only while it is a member of a group: another has nobody to say goodbye to, and is killed.
                 let stop = stops.clone().asked(node);
                 Box::pin(async move { services::consume(host, &plan, &plan.consumers[place], ledger, stop).await })
+            });
+        }
+    }
+    for (place, fault) in plan.faults.iter().enumerate() {
+        if let FaultKind::DeleteTopic { .. } = &fault.kind {
+            add_service(world, services::operator(fault).as_str(), plan, ledger, move |host, plan, ledger| {
+                Box::pin(async move { services::operate(host, &plan, place, ledger).await })
             });
         }
     }

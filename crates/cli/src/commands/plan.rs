@@ -80,6 +80,10 @@ fn target(kind: &FaultKind) -> String {
             let what = if *response { "answer" } else { "request" };
             format!("{api} {what} {nth} of {from} to {to}")
         }
+        (FaultKind::DeleteTopic { topic, recreate }, _) => {
+            let again = recreate.map_or(String::new(), |after| format!(", created again after {after}"));
+            format!("{topic}{again}")
+        }
         (FaultKind::Isolate { .. }, (node, Some(except))) => format!("{node} except {except}"),
         (
             FaultKind::Partition { direction, .. }

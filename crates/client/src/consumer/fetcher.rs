@@ -76,6 +76,8 @@ impl Shared {
             }
         }
         for state in self.partitions.borrow_mut().values_mut() {
+            let topic = state.partition.topic;
+            state.learn_topic(self.network.with_metadata(|metadata| metadata.topic_id(topic)));
             state.learn(self.network.leadership(state.partition));
         }
     }

@@ -2,6 +2,7 @@
 
 use host::Time;
 use trace::Partition;
+use uuid::Uuid;
 use wire::kafka::ErrorCode;
 
 use super::completed::Completed;
@@ -84,6 +85,8 @@ pub(crate) struct PartitionState {
     stage: Stage,
     position: Option<Position>,
     leadership: Leadership,
+    /// The topic that is read; nil while unknown.
+    topic: Uuid,
     asking: bool,
     not_before: Time,
     failures: u32,
@@ -105,6 +108,7 @@ impl PartitionState {
             stage: Stage::Fetch,
             position: None,
             leadership: Leadership { leader: None, epoch: -1 },
+            topic: Uuid::nil(),
             asking: false,
             not_before: Time::ZERO,
             failures: 0,
@@ -171,6 +175,21 @@ impl PartitionState {
         };
         // Questions under way carry the old epoch; their answers count for nothing (KAFKA-7786).
         self.enter(next);
+    }
+
+    /// The metadata say which topic has the name. Of another one nothing was read (KIP-516): its epochs may be the same, so that there
+    /// would be nothing to validate.
+    pub(crate) fn learn_topic(&mut self, id: Uuid) {
+        if id.is_nil() {
+            return;
+        }
+        let former = std::mem::replace(&mut self.topic, id);
+        if let Some(position) = self.position
+            && !former.is_nil()
+            && former != id
+        {
+            self.reset("log-truncation", ConsumerError::LogTruncation { position: position.offset, diverging: None });
+        }
     }
 
     /// What to ask the leader now, if anything.
@@ -393,6 +412,21 @@ mod tests {
         assert_eq!((want(&state), state.error()), (None, Some(ConsumerError::NoOffset)));
         state.seek(3);
         assert_eq!((want(&state), state.error()), (Some(Want::Records(3)), None));
+    }
+
+    #[test]
+    fn a_topic_created_anew_is_read_from_where_the_policy_says_even_in_an_epoch_of_that_number() {
+        let mut state = reading(OffsetReset::Earliest);
+        state.learn_topic(Uuid::from_u128(7));
+        assert_eq!(want(&state), Some(Want::Records(10)));
+        let old = state.question(Time::ZERO).unwrap();
+        state.asked();
+        state.learn_topic(Uuid::from_u128(8));
+        assert!(!state.answered(old), "it was asked about the former one");
+        assert_eq!(want(&state), Some(Want::Offset(OffsetReset::Earliest)));
+        assert_eq!(state.found(0, 1), Some(Moved { from: 10, to: 0, reason: "log-truncation" }));
+        state.learn_topic(Uuid::nil());
+        assert_eq!(want(&state), Some(Want::Records(0)));
     }
 
     #[test]

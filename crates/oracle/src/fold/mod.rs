@@ -42,8 +42,8 @@ pub(crate) struct World {
     pub phase: Option<Phase>,
     /// When settle began.
     pub settle_at: Option<u64>,
-    /// Topics that a fault deleted: their offsets begin anew.
-    pub deleted_topics: Vec<Name>,
+    /// Topics that a fault deleted, and the last time: their offsets begin anew.
+    deleted_topics: Table<Name, EventId>,
     /// Whether partitions were moved to other brokers, so that the assignment at creation no longer holds.
     pub reassigned: bool,
     pub partitions: Vec<PartitionFold>,
@@ -78,8 +78,20 @@ impl World {
 
     /// Whether the topic was deleted, perhaps to be created again: what was known of its offsets means nothing any more.
     pub fn is_gone(&self, partition: Partition) -> bool {
-        let deleted = |fold: &PartitionFold| fold.recreated || fold.replicas.iter().any(|replica| replica.deleted);
-        self.deleted_topics.contains(&partition.topic) || self.partition(partition).is_some_and(deleted)
+        let deleted =
+            |fold: &PartitionFold| fold.recreated.is_some() || fold.replicas.iter().any(|replica| replica.deleted);
+        self.was_deleted(partition.topic) || self.partition(partition).is_some_and(deleted)
+    }
+
+    /// Whether a fault deleted the topic once.
+    pub fn was_deleted(&self, topic: Name) -> bool {
+        self.deleted_topics.contains_key(&topic)
+    }
+
+    /// Whether a fault deleted the topic, and the partition was not created again since.
+    pub fn is_deleted(&self, partition: Partition) -> bool {
+        let recreated = self.partition(partition).and_then(|fold| fold.recreated);
+        self.deleted_topics.get(&partition.topic).is_some_and(|deleted| recreated < Some(*deleted))
     }
 
     /// The partition of `__consumer_offsets` that keeps a group: Java's `abs(group.hashCode()) % partitions`.
@@ -118,7 +130,7 @@ impl World {
                 return Some(*place);
             }
         }
-        let recreated = self.places.contains_key(&partition);
+        let recreated = self.places.contains_key(&partition).then_some(event.id);
         self.partitions.push(PartitionFold { recreated, ..PartitionFold::new(partition) });
         self.places.insert(partition, self.partitions.len() - 1);
         Some(self.partitions.len() - 1)
@@ -226,7 +238,9 @@ impl World {
 
     fn fault(&mut self, event: EventId, kind: Name, target: Name) {
         match kind.as_str() {
-            "delete-topic" => self.deleted_topics.push(target),
+            "delete-topic" => {
+                self.deleted_topics.insert(target, event);
+            }
             "reassign" => self.reassigned = true,
             "bit-rot" | "replace-disk" => {
                 let targets: Vec<&str> = target.as_str().split([',', ' ']).filter(|word| !word.is_empty()).collect();

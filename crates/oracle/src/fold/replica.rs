@@ -141,8 +141,8 @@ pub(crate) struct Decision {
 #[derive(Clone, Debug)]
 pub(crate) struct PartitionFold {
     pub partition: Partition,
-    /// Whether its topic was deleted and created again.
-    pub recreated: bool,
+    /// When it was created again after its topic was deleted.
+    pub recreated: Option<EventId>,
     pub assigned: BrokerList,
     pub replicas: Vec<Replica>,
     /// In the order they began.
@@ -162,7 +162,7 @@ impl PartitionFold {
     pub(super) fn new(partition: Partition) -> PartitionFold {
         PartitionFold {
             partition,
-            recreated: false,
+            recreated: None,
             assigned: BrokerList::default(),
             replicas: Vec::new(),
             terms: Vec::new(),

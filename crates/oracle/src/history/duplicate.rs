@@ -2,7 +2,8 @@
 //!
 //! From: Jepsen's Kafka workload; KIP-98. The signature tells whether the copies were polled or read at the end.
 //! Legal: without idempotence retries may duplicate (the tally counts it), unless the scenario expects this very violation; polling one offset twice is redelivery, no duplicate.
-//! Not checked: that an application sent the same thing twice, as two records (H13).
+//! Not checked: that an application sent the same thing twice, as two records (H13); topics that were deleted, from then on (brokers
+//! forget their producers with them).
 
 use trace::{EventId, EventKind, Name, Partition};
 
@@ -26,7 +27,7 @@ pub(crate) struct Duplicate {
 impl Oracle for Duplicate {
     fn observe(&mut self, moment: &Moment, findings: &mut Findings) {
         let EventKind::RecordPolled { partition, offset, sequence, producer, .. } = &moment.event.kind else { return };
-        if !moment.context.forbids_duplicates(*producer) || moment.world.deleted_topics.contains(&partition.topic) {
+        if !moment.context.forbids_duplicates(*producer) || moment.world.was_deleted(partition.topic) {
             return;
         }
         findings.fact();
@@ -43,8 +44,7 @@ impl Oracle for Duplicate {
     }
 
     fn finish(&mut self, ending: &Ending, findings: &mut Findings) {
-        for read in ending.end.reads.iter().filter(|read| !ending.world.deleted_topics.contains(&read.partition.topic))
-        {
+        for read in ending.end.reads.iter().filter(|read| !ending.world.was_deleted(read.partition.topic)) {
             let mut first: Table<(Name, u64), i64> = Table::default();
             for (offset, producer, sequence) in &read.records {
                 if !ending.context.forbids_duplicates(*producer) {

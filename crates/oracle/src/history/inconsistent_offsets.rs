@@ -2,9 +2,9 @@
 //!
 //! From: Jepsen's Kafka workload; KIP-101's second scenario. Reads alone are compared: an acknowledgement whose record is lost
 //! is a lost-write, and the next record at its offset is its consequence.
-//! Legal: topics that a fault deleted begin anew. An unclean election makes it a hazard of that configuration, which a
+//! Legal: an unclean election makes it a hazard of that configuration, which a
 //! scenario may expect or allow.
-//! Not checked: the records' bytes (the value's producer and sequence stand for them).
+//! Not checked: topics that were deleted, from then on (who still returns what it had fetched reads the former one); the records' bytes (the value's producer and sequence stand for them).
 
 use trace::{EventId, EventKind, Name, Partition};
 
@@ -50,7 +50,7 @@ fn describe(partition: Partition, offset: i64, known: &Value, value: &Value) -> 
 impl Oracle for InconsistentOffsets {
     fn observe(&mut self, moment: &Moment, findings: &mut Findings) {
         let EventKind::RecordPolled { partition, offset, sequence, producer, .. } = &moment.event.kind else { return };
-        if moment.world.deleted_topics.contains(&partition.topic) {
+        if moment.world.was_deleted(partition.topic) {
             return;
         }
         findings.fact();
@@ -62,8 +62,7 @@ impl Oracle for InconsistentOffsets {
     }
 
     fn finish(&mut self, ending: &Ending, findings: &mut Findings) {
-        for read in ending.end.reads.iter().filter(|read| !ending.world.deleted_topics.contains(&read.partition.topic))
-        {
+        for read in ending.end.reads.iter().filter(|read| !ending.world.was_deleted(read.partition.topic)) {
             for (offset, producer, sequence) in &read.records {
                 findings.fact();
                 let value = Value { producer: Some(*producer), sequence: *sequence, event: ending.end.last_event };

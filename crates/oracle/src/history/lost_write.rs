@@ -4,7 +4,7 @@
 //! the record: the first election after that whose leader's log ended before it, and what had shortened that log; or
 //! a leader that acknowledged it when another had taken over already.
 //! Legal: nothing. With acks=0 or 1 it is a hazard of that configuration, which a scenario may expect or allow. Offsets below
-//! the log start, deleted topics, and below what a cleaner of the partition reached a record whose key has a later one that is
+//! the log start, what was sent to a topic before it was deleted, and below what a cleaner of the partition reached a record whose key has a later one that is
 //! read, are not judged.
 //! Not checked: partitions that the fresh reader could not read (liveness says so).
 
@@ -68,7 +68,9 @@ impl Oracle for LostWrite {
         let mut lost: Table<(Partition, Name, String), Lost> = Table::default();
         for (producer, sequence, record) in ending.records.iter() {
             let partition = ending.records.partition(record.partition);
-            let judged = record.outcome == Outcome::Acked && readable.contains_key(&partition);
+            // What was sent to a topic that was deleted since went with it.
+            let former = ending.world.partition(partition).is_some_and(|fold| fold.recreated > Some(record.sent));
+            let judged = record.outcome == Outcome::Acked && readable.contains_key(&partition) && !former;
             if !judged {
                 continue;
             }
@@ -120,7 +122,7 @@ fn report(
 
 /// What the fresh reader got of every partition it could read to the end.
 fn readable(ending: &Ending) -> Table<Partition, Table<(Name, u64), ()>> {
-    let judged = |partition: Partition| !ending.world.deleted_topics.contains(&partition.topic);
+    let judged = |partition: Partition| !ending.world.is_deleted(partition);
     let reads = ending.end.reads.iter().filter(|read| read.error.is_none() && judged(read.partition));
     reads
         .map(|read| {
@@ -205,6 +207,16 @@ mod tests {
         let mut story = story();
         story.sent(0).produce(1, 1).acked(0, 0).crash(1).elect(2, &[2, 3]).read(&[]);
         story.fires(&["acked-all/after-election"]);
+    }
+
+    #[test]
+    fn what_was_sent_to_a_topic_before_it_was_deleted_went_with_it_and_what_came_later_did_not() {
+        let mut deleted = story();
+        deleted.sent(0).commit(1).acked(0, 0).fault("delete-topic", "email").read(&[]).vacuous();
+        let mut anew = story();
+        anew.sent(0).commit(1).acked(0, 0).fault("delete-topic", "email").recreate().sent(1).commit(1).acked(1, 0);
+        anew.read(&[(0, 1)]).quiet();
+        anew.read(&[]).fires(&["acked-all/unexplained"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! From: Kafka's producer documentation (max.in.flight.requests.per.connection); KAFKA-5494.
 //! Legal: without idempotence and with several requests in flight, retries reorder, unless the scenario expects this very
-//! violation. Only the first copy of a duplicate counts.
+//! violation. Only the first copy of a duplicate counts. What was under way when a topic was deleted: brokers forget its producers.
 //! Not checked: one key in two partitions (after partitions were added); order between producers.
 
 use trace::Name;
@@ -18,12 +18,16 @@ pub(crate) struct OutOfOrder;
 impl Oracle for OutOfOrder {
     fn finish(&mut self, ending: &Ending, findings: &mut Findings) {
         for read in &ending.end.reads {
+            let recreated = ending.world.partition(read.partition).and_then(|fold| fold.recreated);
             // The last sequence of each producer's key, and where it is.
             let mut last: Table<(Name, u32), (u64, i64)> = Table::default();
             let mut stored: Table<(Name, u64), ()> = Table::default();
             for (offset, producer, sequence) in &read.records {
                 let promised = ending.context.forbids_reordering(*producer);
                 let Some(record) = ending.records.record(*producer, *sequence).filter(|_| promised) else { continue };
+                if recreated > Some(record.sent) {
+                    continue;
+                }
                 if stored.insert((*producer, *sequence), ()).is_some() {
                     continue;
                 }
@@ -61,6 +65,14 @@ mod tests {
     #[test]
     fn an_idempotent_producers_keys_keep_their_order() {
         story().sent_with_key(0, 7).sent_with_key(1, 7).read(&[(0, 1), (1, 0)]).fires(&["stored"]);
+    }
+
+    #[test]
+    fn what_was_under_way_when_its_topic_was_deleted_may_come_in_any_order() {
+        let mut story = story();
+        story.sent_with_key(0, 7).sent_with_key(1, 7).fault("delete-topic", "email").recreate();
+        story.sent_with_key(2, 7).sent_with_key(3, 7).read(&[(0, 1), (1, 0), (2, 2), (3, 3)]).quiet();
+        story.read(&[(0, 1), (1, 0), (2, 3), (3, 2)]).fires(&["stored"]);
     }
 
     #[test]

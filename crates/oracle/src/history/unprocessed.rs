@@ -21,8 +21,13 @@ pub(crate) struct Unprocessed {
 
 impl Oracle for Unprocessed {
     fn observe(&mut self, moment: &Moment, _: &mut Findings) {
-        if let EventKind::OffsetCommitted { group, partition, offset, .. } = &moment.event.kind {
-            self.committed.insert((*group, *partition), *offset);
+        match &moment.event.kind {
+            EventKind::OffsetCommitted { group, partition, offset, .. } => {
+                self.committed.insert((*group, *partition), *offset);
+            }
+            // An offset of a former topic says nothing of one created anew.
+            EventKind::PartitionCreated { partition, .. } => self.committed.retain(|(_, known), _| known != partition),
+            _ => {}
         }
     }
 

@@ -4,7 +4,7 @@
 //! From: Jepsen's Kafka workload.
 //! Legal: readers that are down for good; offsets behind which a reader started or was reset, declared (`PositionReset`).
 //! What a cleaner took nobody reads at the end, so it need not have been polled.
-//! Not checked: readers beyond the first 64; that every *processing* was done (a service's own business).
+//! Not checked: topics that were deleted once (client-contract and liveness judge their readers); readers beyond the first 64; that every *processing* was done (a service's own business).
 
 use trace::Partition;
 
@@ -19,7 +19,7 @@ impl Oracle for Unseen {
     fn finish(&mut self, ending: &Ending, findings: &mut Findings) {
         for read in ending.end.reads.iter().filter(|read| read.error.is_none()) {
             let topic = read.partition.topic;
-            if ending.world.deleted_topics.contains(&topic) {
+            if ending.world.was_deleted(topic) {
                 continue;
             }
             for (place, reader) in ending.records.readers.iter().enumerate().take(READERS) {

@@ -22,8 +22,8 @@ const UNDER_WAY: usize = 8;
 pub(crate) struct ClientContract {
     /// The committed offsets that a client was told since it was assigned the partition.
     told: Table<(Name, Partition), Vec<i64>>,
-    /// Partitions that were created again, and when.
-    recreated: Table<Partition, EventId>,
+    /// Who took which new topic for the former one: that is told once.
+    mistaken: Table<(Name, Partition), EventId>,
 }
 
 impl Oracle for ClientContract {
@@ -50,11 +50,6 @@ impl Oracle for ClientContract {
             }
             EventKind::PositionReset { partition, from, to, reason } => {
                 self.check_reset(moment, *partition, (*from, *to), *reason, findings);
-            }
-            EventKind::PartitionCreated { partition, .. }
-                if moment.world.partition(*partition).is_some_and(|fold| fold.recreated) =>
-            {
-                self.recreated.insert(*partition, event.id);
             }
             EventKind::Served { partition, base_offset, client, .. } => {
                 self.check_incarnation(moment, *partition, (*client, *base_offset), findings);
@@ -146,16 +141,17 @@ impl ClientContract {
 
     /// A fetch of the new topic from a position of the old one.
     fn check_incarnation(
-        &self,
+        &mut self,
         moment: &Moment,
         partition: Partition,
         (client, base): (Name, i64),
         findings: &mut Findings,
     ) {
-        let Some(recreated) = self.recreated.get(&partition).copied() else { return };
+        let Some(recreated) = moment.world.partition(partition).and_then(|fold| fold.recreated) else { return };
         let Some(position) = moment.records.position(client, partition) else { return };
         findings.fact();
-        if position.next > 0 && position.event < recreated {
+        let is_former = position.next > 0 && position.event < recreated;
+        if is_former && self.mistaken.insert((client, partition), recreated) != Some(recreated) {
             let summary = format!(
                 "{partition}: {client} reads from offset {base} of a topic that was created anew, where it stood in the former \
                  one at {}",

@@ -93,7 +93,7 @@ impl Oracle for CommittedDurability {
 }
 
 fn is_void(world: &crate::fold::World, fold: &PartitionFold) -> bool {
-    fold.unclean.is_some() || world.deleted_topics.contains(&fold.partition.topic)
+    fold.unclean.is_some() || world.is_deleted(fold.partition)
 }
 
 impl CommittedDurability {

@@ -5,7 +5,7 @@
 //! Legal: falling back at a start (checkpoint), at a truncation, and at a follower's first move in a new leader epoch, whose
 //! leader may lag; a member whose log was longer earlier in this epoch (its leader remembers that, and it lost the rest in a
 //! power loss); everything after an unclean election; what a follower covers after its leader went on in its own epoch without what a
-//! power loss took of it (see log-matching).
+//! power loss took of it (see log-matching); a member whose log was deleted with its topic, a moment before the leader's.
 //! Not checked: min.insync.replicas (see isr-safety).
 
 use trace::EventKind;
@@ -29,9 +29,9 @@ impl Oracle for HighWatermark {
                 let Some(replica) = moment.world.replica(place, moment.event.node) else { return };
                 findings.fact();
                 check_bounds(moment, fold, replica, *to, findings);
-                if *leading {
+                if *leading && !moment.world.is_deleted(fold.partition) {
                     check_isr(moment, fold, replica, *to, findings);
-                } else if fold.rewritten.is_none() {
+                } else if !*leading && fold.rewritten.is_none() {
                     self.check_covered(moment, fold, (replica, *to, *leader_epoch), findings);
                 }
             }
@@ -115,6 +115,22 @@ mod tests {
     #[test]
     fn high_watermarks_that_follow_replication_are_sound() {
         story().commit(2).commit(3).crash(1).elect(2, &[2, 3]).produce(2, 1).replicate(2, 3).hw(2, 6).hw(3, 6).quiet();
+    }
+
+    #[test]
+    fn members_of_a_topic_that_is_being_deleted_may_be_gone_before_their_leader() {
+        let mut story = story();
+        story.commit(2).produce(1, 1).replicate(1, 2).replicate(1, 3).fault("delete-topic", "email");
+        story.stopped(3).hw(1, 3).quiet();
+        let mut unasked = self::story();
+        unasked
+            .commit(2)
+            .produce(1, 1)
+            .replicate(1, 2)
+            .replicate(1, 3)
+            .stopped(3)
+            .hw(1, 3)
+            .fires(&["leader/isr-behind"]);
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl Oracle for ListOffsets {
             EventKind::BecameLeader { .. } => self.forget_lost(moment, place),
             EventKind::OffsetListed { asked, offset, leader_epoch, .. } => {
                 let fold = &moment.world.partitions[place];
-                if fold.unclean.is_some() || moment.world.deleted_topics.contains(&fold.partition.topic) {
+                if fold.unclean.is_some() || moment.world.is_deleted(fold.partition) {
                     return;
                 }
                 findings.fact();

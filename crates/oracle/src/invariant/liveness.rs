@@ -4,7 +4,7 @@
 //!
 //! From: the liveness properties of Vanlightly/kafka-tlaplus; KAFKA-13091, KAFKA-12890, KAFKA-9839, KAFKA-10706, KAFKA-3924.
 //! Legal: a replica whose broker is down for good; records that were pending when their producer's process died; partitions of
-//! a deleted topic; a broker that ended while a fault had hold of it; where only a core is healed, what provably cannot
+//! a topic that was deleted and not created again; a broker that ended while a fault had hold of it; where only a core is healed, what provably cannot
 //! recover (see `excuse`). Being unhealthy again after having recovered is only judged when the clients stop.
 //! Not checked: transactions (no events yet), other delayed operations past their deadline.
 
@@ -88,11 +88,11 @@ fn changes_health(kind: &EventKind) -> bool {
 
 /// The partitions the scenario promises, and those it added.
 fn promised(world: &World, context: &Context) -> BTreeSet<Partition> {
-    let declared = context.topics.iter().filter(|(topic, _)| !world.deleted_topics.contains(topic));
+    let declared = context.topics.iter();
     let declared = declared.flat_map(|(topic, facts)| (0..facts.partitions).map(|index| (*topic, index)));
     let mut all: BTreeSet<Partition> = declared.map(|(topic, index)| Partition { topic, index }).collect();
-    let seen = world.current().map(|(_, fold)| fold.partition);
-    all.extend(seen.filter(|p| context.topics.contains_key(&p.topic) && !world.deleted_topics.contains(&p.topic)));
+    all.extend(world.current().map(|(_, fold)| fold.partition).filter(|p| context.topics.contains_key(&p.topic)));
+    all.retain(|partition| !world.is_deleted(*partition));
     all
 }
 
@@ -127,9 +127,9 @@ fn unhealthy(world: &World, context: &Context, fold: &PartitionFold) -> Option<(
 }
 
 impl Liveness {
-    /// Whether `partition` provably cannot recover; the proof is kept for the report.
+    /// Whether `partition` is gone, or provably cannot recover; the proof is kept for the report.
     fn excuses(&mut self, world: &World, context: &Context, partition: Partition, findings: &mut Findings) -> bool {
-        if self.excused.contains(&partition) {
+        if self.excused.contains(&partition) || world.is_deleted(partition) {
             return true;
         }
         let (Some(core), Some(fold)) = (&context.core, world.partition(partition)) else { return false };
@@ -239,6 +239,8 @@ impl Liveness {
             findings.fact();
             let place = records.partitions.get_index_of(&fold.partition).map(|place| place as u32);
             let positions = members.iter().filter_map(|name| records.positions.get(&(*name, place?)));
+            // A position in the former topic is none in one created anew.
+            let positions = positions.filter(|position| fold.recreated < Some(position.event));
             let position = positions.map(|position| position.next).max().unwrap_or(leader.log.start);
             let left = leader.log.range(position, leader.hw).iter().any(|batch| !batch.is_control());
             if left && !self.excuses(world, context, fold.partition, findings) {
@@ -380,6 +382,21 @@ mod tests {
     fn a_consumer_catches_up() {
         story().commit(2).settle().polled(0, 0).verify().fires(&["lag"]);
         story().commit(2).settle().polled(0, 0).polled(1, 1).verify().quiet();
+    }
+
+    #[test]
+    fn a_topic_that_was_created_anew_must_be_healthy_and_read_and_one_that_is_gone_need_not() {
+        let gone = || {
+            let mut story = story();
+            story.commit(4).initial("mail-service-0", 0).polled(0, 0).polled(1, 1).polled(2, 2).polled(3, 3);
+            story.fault("delete-topic", "email");
+            story
+        };
+        gone().stopped(1).stopped(2).stopped(3).sent(4).settle().wait(31).verify().unreadable("no leader").quiet();
+        gone().recreate().settle().wait(31).verify().quiet();
+        gone().recreate().isr(1, &[1, 2]).settle().wait(31).verify().fires(&["isr-incomplete"]);
+        // Its position is beyond the new end, which is nowhere in the new topic.
+        gone().recreate().commit(1).settle().wait(31).verify().fires(&["lag"]);
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl Oracle for Retention {
     fn finish(&mut self, ending: &Ending, findings: &mut Findings) {
         for read in ending.end.reads.iter().filter(|read| read.error.is_none()) {
             let fold = ending.world.partition(read.partition).filter(|fold| fold.cleaned > 0 && fold.unclean.is_none());
-            if let Some(fold) = fold.filter(|fold| !ending.world.deleted_topics.contains(&fold.partition.topic)) {
+            if let Some(fold) = fold.filter(|fold| !ending.world.is_deleted(fold.partition)) {
                 check_keys(ending, fold, read, findings);
             }
         }

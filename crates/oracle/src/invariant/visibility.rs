@@ -42,7 +42,7 @@ impl Oracle for Visibility {
             return;
         };
         let fold = &moment.world.partitions[place];
-        if fold.unclean.is_some() || moment.world.deleted_topics.contains(&fold.partition.topic) {
+        if fold.unclean.is_some() || moment.world.is_deleted(fold.partition) {
             return;
         }
         findings.fact();

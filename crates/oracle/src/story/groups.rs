@@ -245,11 +245,14 @@ impl Story {
         self.coordinates(EventKind::OffsetForgotten { group, partition, offset, reason })
     }
 
+    /// A broker deletes its replica.
+    pub fn stopped(&mut self, id: i32) -> &mut Story {
+        self.on(id, EventKind::ReplicaStopped { partition: email(), deleted: true })
+    }
+
     /// The topic is deleted and created anew.
     pub fn recreate(&mut self) -> &mut Story {
-        for id in 1..=3 {
-            self.on(id, EventKind::ReplicaStopped { partition: email(), deleted: true });
-        }
+        self.stopped(1).stopped(2).stopped(3);
         self.on(1, EventKind::PartitionCreated { partition: email(), replicas: list(&[1, 2, 3]) });
         self.decide_as(1, 0, &[1, 2, 3], 0, 1).leads(1).follows(2).follows(3)
     }

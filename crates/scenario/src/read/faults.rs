@@ -14,7 +14,7 @@ use crate::settings::Scope;
 use crate::table::{Placed, Read, Table};
 use crate::{
     BUGGIFY, Bandwidth, Chaos, Condition, Direction, Distribution, Duration, Fault, FaultKind, Keep, Latency, Note,
-    Phases, Problem, Range, Ratio, Reseed, SEED_LIMIT, Selector, Trigger, Until, support,
+    OFFSETS_TOPIC, Phases, Problem, Range, Ratio, Reseed, SEED_LIMIT, Selector, Trigger, Until, support,
 };
 
 /// Learns the ids of all faults, so that conditions may name one that comes later, and which consumers they add nodes to.
@@ -102,6 +102,7 @@ enum Given {
     Ratio(Ratio),
     Bandwidth(Bandwidth),
     Partition(String, u32),
+    Topic(String),
     /// Of a kind that is not built yet: checked, then refused.
     Checked,
 }
@@ -133,6 +134,7 @@ fn read_parameter(reader: &mut Reader, item: &Item, takes: Takes, key: &str) -> 
         Takes::Ratio => Given::Ratio(Ratio::read(item, report)?),
         Takes::Bandwidth => Given::Bandwidth(Bandwidth::read(item, report)?),
         Takes::Consumer => Given::Selector(consumer(reader, item)?),
+        Takes::Topic => Given::Topic(topic(reader, item)?),
         Takes::Text if key == "partition" => partition(reader, item)?,
         Takes::Text => String::read(item, report).map(|_| Given::Checked)?,
         Takes::Counts => Vec::<u32>::read(item, report).map(|_| Given::Checked)?,
@@ -155,6 +157,16 @@ fn partition(reader: &mut Reader, item: &Item) -> Option<Given> {
     let selector = Selector::Leader(topic.clone(), index);
     reader.names.check_selector(&selector, item.span, &mut reader.report);
     Some(Given::Partition(topic, index))
+}
+
+/// A topic that an operator may delete: not the brokers' own.
+fn topic(reader: &mut Reader, item: &Item) -> Option<String> {
+    let name = String::read(item, &mut reader.report)?;
+    reader.report.check(item.span, reader.names.topic(&name));
+    if name == OFFSETS_TOPIC {
+        reader.report.error(item.span, Problem::new(format!("`{name}` is the brokers' own")));
+    }
+    Some(name)
 }
 
 /// All nodes of a consumer that has a group.
@@ -271,6 +283,10 @@ fn build(kind: &str, mut given: BTreeMap<&str, Given>) -> Option<FaultKind> {
             drift: take!(given, "drift", Ratio).unwrap_or_default(),
             back: take!(given, "back", Boolean).unwrap_or(false),
             lasts,
+        },
+        "delete-topic" => FaultKind::DeleteTopic {
+            topic: take!(given, "topic", Topic)?,
+            recreate: take!(given, "recreate", Duration),
         },
         "reset-connections" => FaultKind::ResetConnections { from: from?, to: to? },
         "hold" => FaultKind::Hold {

@@ -1,11 +1,14 @@
 //! What each kind of fault does to the world when it begins.
 
+use std::rc::Rc;
+
 use host::sim::{ClockSetting, DiskFault, HoldRule};
 use scenario::{Direction, Fault, FaultKind};
 use trace::{EventId, Name};
 
 use super::target::links;
 use super::{Active, Effect, Healing, Injector};
+use crate::services::Errand;
 
 impl Injector {
     pub(super) fn apply(&self, place: usize, fault: &Fault, begun: EventId, first: &[Name], second: &[Name]) {
@@ -67,6 +70,7 @@ impl Injector {
                 }
                 Healing::Clocks(first.to_vec())
             }
+            FaultKind::DeleteTopic { .. } => self.ask_operator(place, fault, begun),
         };
         self.0.active.borrow_mut().insert(place, Active { begun, healing });
         match &fault.kind {
@@ -112,6 +116,15 @@ impl Injector {
             }
         }
         Healing::Start(hit)
+    }
+
+    /// Sends an operator off.
+    fn ask_operator(&self, place: usize, fault: &Fault, begun: EventId) -> Healing {
+        let errand = Rc::new(Errand::default());
+        errand.asked.set(begun);
+        self.0.ledger.errands.borrow_mut().insert(place, errand.clone());
+        self.0.world.start(crate::services::operator(fault), begun);
+        Healing::Operator(errand)
     }
 
     pub(super) fn harm_links(&self, kind: &FaultKind, begun: EventId, links: Vec<(Name, Name)>) -> Healing {

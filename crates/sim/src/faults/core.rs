@@ -52,7 +52,7 @@ impl Injector {
                 !nodes.iter().any(|node| healed.has(node))
             }
             Healing::Links(links) => !links.iter().all(|(a, b)| healed.has(a) && healed.has(b)),
-            Healing::Release | Healing::Steps(_) | Healing::Rolling(_) => false,
+            Healing::Release | Healing::Steps(_) | Healing::Rolling(_) | Healing::Operator(..) => false,
         }
     }
 

@@ -17,7 +17,7 @@ use trace::{EventId, EventKind, Name};
 
 use crate::judge::Judge;
 use crate::nodes::Stops;
-use crate::services::SharedLedger;
+use crate::services::{Errand, SharedLedger};
 
 /// What must be done to heal a fault.
 #[derive(Clone)]
@@ -38,6 +38,8 @@ enum Healing {
     Clocks(Vec<Name>),
     /// Let the frames held back go.
     Release,
+    /// An operator that is at work.
+    Operator(Rc<Errand>),
     /// Links that are cut step by step: the events of those that are cut now.
     Steps(Rc<steps::Cuts>),
 }
@@ -148,7 +150,7 @@ impl Injector {
         }
         let injector = self.clone();
         self.0.world.spawn(async move {
-            injector.outlast(&injector.0.plan.faults[place]).await;
+            injector.outlast(place).await;
             if injector.0.permanent.borrow().contains(&place) {
                 return;
             }
@@ -158,7 +160,8 @@ impl Injector {
     }
 
     /// Waits until a fault that heals by itself is over; the others wait for settle.
-    async fn outlast(&self, fault: &Fault) {
+    async fn outlast(&self, place: usize) {
+        let fault = &self.0.plan.faults[place];
         if let FaultKind::Hold { until: Until::Condition(condition), .. } = &fault.kind {
             let holds = self.0.judge.view(|view| condition.holds(view)) == Some(true);
             if !holds {
@@ -166,6 +169,10 @@ impl Injector {
                 let _ = self.0.judge.triggers().arm(condition.clone(), false).await;
             }
             return;
+        }
+        let errand = self.0.ledger.errands.borrow().get(&place).cloned();
+        if let Some(errand) = errand {
+            return errand.finished().await;
         }
         match fault.kind.lasts() {
             Some(lasts) => self.0.world.sleep(lasts.nanos()).await,
@@ -239,6 +246,8 @@ impl Injector {
             }
             Healing::Release => world.release(active.begun),
             Healing::Steps(cuts) => cuts.heal_all(world),
+            // What was deleted is still created again.
+            Healing::Operator(errand) => errand.too_late.set(true),
         }
     }
 
@@ -264,6 +273,11 @@ impl Injector {
                 Effect::Nothing("nobody used the disk while it lasted".into())
             }
             Healing::Disks(_) => Effect::Hit,
+            Healing::Operator(errand) if !errand.deleted.get() => {
+                let failure = errand.failure.borrow();
+                Effect::Nothing(format!("not deleted: {}", failure.as_deref().unwrap_or("no answer in time")))
+            }
+            Healing::Operator(..) => Effect::Hit,
             Healing::Release if !world.hold_hit(active.begun) => Effect::Nothing("no such frame was sent".into()),
             Healing::Release => Effect::Hit,
         }

@@ -6,8 +6,11 @@ use trace::Name;
 use super::Injector;
 
 impl Injector {
-    /// The nodes of one side, and of the other where the kind has two.
+    /// The nodes of one side, and of the other where the kind has two; or the topic that is hit.
     pub(super) fn targets(&self, fault: &Fault) -> (Vec<String>, Option<Vec<String>>) {
+        if let FaultKind::DeleteTopic { topic, .. } = &fault.kind {
+            return (vec![topic.clone()], None);
+        }
         let (first, second) = fault.kind.selectors();
         let first = self.resolve(fault, first, &[]);
         if let FaultKind::Isolate { .. } = &fault.kind {

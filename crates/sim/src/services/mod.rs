@@ -6,6 +6,7 @@
 mod auditor;
 mod consumer;
 mod direct;
+mod operator;
 mod producer;
 mod setup;
 
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 pub use auditor::audit;
 pub use consumer::{GOODBYE, consume};
+pub use operator::{Errand, operate, operator};
 pub use producer::produce;
 pub use setup::create_topics;
 
@@ -40,6 +42,8 @@ pub struct Ledger {
     pub next: RefCell<BTreeMap<Name, u64>>,
     /// How long consumers work on a record while a fault slows them.
     pub pace: RefCell<BTreeMap<Name, Duration>>,
+    /// What faults ask of operators, by the fault's place in the plan.
+    pub errands: RefCell<BTreeMap<usize, Rc<Errand>>>,
     /// What the auditor read.
     pub reads: RefCell<Vec<FreshRead>>,
     /// Whether the auditor is done.

@@ -10,26 +10,41 @@ use trace::{EventId, Name};
 use super::{SharedLedger, bootstrap, settings};
 
 /// How long one attempt may take.
-const ATTEMPT: Duration = Duration::from_secs(5);
+pub(super) const ATTEMPT: Duration = Duration::from_secs(5);
+/// How long an operator waits before it tries again.
+pub(super) const PAUSE: Duration = Duration::from_millis(250);
 
-/// Creates the topics, again and again until the cluster has come up and says that they exist.
+/// Creates the topics: the cluster may still have to come up.
 pub async fn create_topics(host: Host, plan: &Plan, ledger: SharedLedger) {
     let admin = Admin::new(host.clone(), bootstrap(plan), ClientConfig::default());
     let topics: Vec<NewTopic> = plan.topics.iter().map(new_topic).collect();
-    let ready = loop {
-        match admin.create_topics(EventId::ROOT, &topics, ATTEMPT).await {
-            Ok(answer) => break answer,
-            Err(error) => {
-                *ledger.setup_failed.borrow_mut() = Some(error.to_string());
-                host.sleep(Duration::from_millis(250)).await;
-            }
-        }
-    };
+    let failed = |error| *ledger.setup_failed.borrow_mut() = Some(error);
+    let ready = create(&host, &admin, EventId::ROOT, &topics, failed).await;
     ledger.setup_failed.borrow_mut().take();
     ledger.topics_ready.set(Some(ready));
 }
 
-fn new_topic(topic: &scenario::Topic) -> NewTopic {
+/// Creates topics, until the controller says that they exist; tells of every failure. Returns the answer.
+pub(super) async fn create(
+    host: &Host,
+    admin: &Admin,
+    cause: EventId,
+    topics: &[NewTopic],
+    failed: impl Fn(String),
+) -> EventId {
+    loop {
+        match admin.create_topics(cause, topics, ATTEMPT).await {
+            Ok(answer) => return answer,
+            Err(error) => {
+                failed(error.to_string());
+                host.sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// A topic as the scenario describes it.
+pub(super) fn new_topic(topic: &scenario::Topic) -> NewTopic {
     let assignment = topic
         .assignment
         .as_ref()
