@@ -4,6 +4,9 @@
 //! A run is one simulated cluster from boot to verdict. What matters is measured in simulated time, which the seed decides; only wall time
 //! depends on the machine. Members hear of a rebalance by their heartbeats, so each seed joins at another time between two of them.
 
+// Wall time is what a bench measures.
+#![allow(clippy::disallowed_types)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
