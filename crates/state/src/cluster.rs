@@ -320,6 +320,15 @@ impl ClusterState {
                     None => state.leaderless_since = state.leaderless_since.or(Some(event.at)),
                 }
             }
+            // A decision whose controller lost its office before it heard that it was stored: nobody told it, and the leader obeys it.
+            EventKind::BecameLeader { partition, leader_epoch, isr, partition_epoch, .. } => {
+                let state = self.partitions.entry(*partition).or_default();
+                if *leader_epoch > state.leader_epoch {
+                    state.leader = broker_id(event.node);
+                    (state.leader_epoch, state.isr, state.partition_epoch) = (*leader_epoch, *isr, *partition_epoch);
+                    self.recount_leaderless(broker_id(event.node), event.at);
+                }
+            }
             EventKind::IsrChanged { partition, isr, leader_epoch, partition_epoch } => {
                 let state = self.partitions.entry(*partition).or_default();
                 if state.leader_epoch == *leader_epoch {
@@ -487,6 +496,18 @@ mod tests {
         let state = fold(story);
         assert_eq!(state.partitions[&partition].leaderless_since, None);
         assert_eq!(state.partitions[&partition].leader, Some(2));
+    }
+
+    #[test]
+    fn a_decision_that_nobody_told_shows_when_it_is_obeyed() {
+        let (partition, isr) = (Partition::new("email", 0), BrokerList::new([1]));
+        let leads =
+            |leader_epoch| EventKind::BecameLeader { partition, leader_epoch, log_end: 0, isr, partition_epoch: 9 };
+        let state = fold(vec![("broker-2", decided(-1, 7, &[1])), ("broker-1", leads(8))]);
+        let told = &state.partitions[&partition];
+        assert_eq!((told.leader, told.leader_epoch, told.partition_epoch), (Some(1), 8, 9));
+        let state = fold(vec![("broker-2", decided(2, 7, &[2])), ("broker-1", leads(6))]);
+        assert_eq!(state.partitions[&partition].leader, Some(2), "a deposed leader decides nothing");
     }
 
     #[test]

@@ -91,6 +91,11 @@ impl History {
             EventKind::BecameLeader { partition, leader_epoch, .. } => {
                 let Some(broker) = broker_id(event.node) else { return };
                 self.end_leadership(Some(*partition), broker, place);
+                // A decision that nobody told shows when it is obeyed.
+                let old = before.partitions.get(partition).filter(|state| !state.isr.is_empty());
+                if old.is_some_and(|old| *leader_epoch > old.leader_epoch && old.leader != Some(broker)) {
+                    self.leader_changes.push(place as u32);
+                }
                 let span = LeaderSpan { broker, epoch: *leader_epoch, from: place, to: None };
                 self.leaders.entry(*partition).or_default().push(span);
             }
