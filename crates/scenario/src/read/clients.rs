@@ -231,7 +231,6 @@ fn consumer(reader: &mut Reader, mut table: Table<'_>) -> Consumer {
         if only_called { Default::default() } else { subscription(reader, &mut table, group.is_some()) };
     let process = table.optional::<Duration>("process", &mut reader.report).unwrap_or(Duration::ZERO);
     let commit = commit(reader, &mut table, group.is_some());
-    reader.remember(format!("consumer.{name}"), config::place(&table, "config", "max.poll.interval.ms"));
     let config = config(&mut table, "config", Scope::Consumer, &mut reader.report);
     for (setting, problem) in group_conflicts(&config, group.is_some()) {
         reader.report.error(config::place(&table, "config", setting), problem);

@@ -125,7 +125,7 @@ async fn exchange(
     Ok(connection.receiver.next().await.map_err(broken)?.cause)
 }
 
-/// Takes calls, one after the other as a worker does, and works `process` for each.
+/// Takes calls, of several callers at once, and works `process` for each.
 pub async fn serve(host: Host, consumer: String, process: Duration, ledger: SharedLedger) {
     let Ok(listener) = host.listen(PORT, framing()).await else { return };
     loop {
