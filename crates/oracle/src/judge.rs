@@ -203,7 +203,7 @@ impl Judge {
 
     /// Judges the next event of the run; what it violates is pushed onto `findings`.
     pub fn observe(&mut self, event: &Event, findings: &mut Vec<Finding>) {
-        if !matters(&event.kind) {
+        if !matters(&event.kind) && !(self.world.recreates && is_about_metadata(&event.kind)) {
             return;
         }
         let place = self.world.locate(event);
@@ -276,6 +276,11 @@ fn matters(kind: &EventKind) -> bool {
             | EventKind::NoteShown { .. }
             | EventKind::Violation { .. }
     )
+}
+
+/// Whether a client asks for metadata or is answered: it may hear of a topic that was created anew.
+fn is_about_metadata(kind: &EventKind) -> bool {
+    matches!(kind, EventKind::FrameSent(info) | EventKind::FrameDelivered(info) if info.api.as_str() == "Metadata")
 }
 
 #[cfg(test)]

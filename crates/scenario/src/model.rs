@@ -105,6 +105,8 @@ pub struct Consumer {
     pub process: Duration,
     /// When it commits.
     pub commit: Commit,
+    /// How long after a process gave up (another has its `group.instance.id`) its supervisor starts it again; else never.
+    pub restart: Option<Duration>,
     /// Its settings.
     pub config: Config,
 }

@@ -170,6 +170,9 @@ impl Writer {
             self.key("process", quoted(consumer.process));
             let commit = Commit::NAMES.iter().find(|(_, commit)| *commit == consumer.commit);
             self.key("commit", quoted(commit.expect("every mode has a name").0));
+            if let Some(restart) = consumer.restart {
+                self.key("restart", quoted(restart));
+            }
             self.config(&consumer.config);
         }
         for processor in &plan.processors {

@@ -12,6 +12,7 @@ mod run;
 mod scan;
 mod services;
 mod story;
+mod supervisor;
 mod table;
 mod triggers;
 mod view;

@@ -13,7 +13,7 @@ use crate::judge::{Judge, Judged};
 use crate::outcome::Outcome;
 use crate::progress::Progress;
 use crate::services::{Ledger, SharedLedger};
-use crate::{nodes, scan};
+use crate::{nodes, scan, supervisor};
 
 /// How long a broker may take to register before the next one starts all the same, ns.
 const REGISTRATION: u64 = 5_000_000_000;
@@ -201,6 +201,7 @@ async fn main(world: World, plan: Rc<Plan>, progress: Progress) -> Raw {
     judge.start();
     let stops = Rc::new(nodes::Stops::default());
     nodes::add(&world, &plan, &ledger, &stops);
+    supervisor::start(&world, &plan, &ledger);
     let injector = Injector::new(world.clone(), plan.clone(), judge.clone(), stops, ledger.clone());
 
     let warmup = phase(&world, Phase::Warmup);

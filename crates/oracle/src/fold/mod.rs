@@ -44,6 +44,8 @@ pub(crate) struct World {
     pub settle_at: Option<u64>,
     /// Topics that a fault deleted, and the last time: their offsets begin anew.
     deleted_topics: Table<Name, EventId>,
+    /// Whether a partition was created again after its topic was deleted.
+    pub recreates: bool,
     /// Whether partitions were moved to other brokers, so that the assignment at creation no longer holds.
     pub reassigned: bool,
     pub partitions: Vec<PartitionFold>,
@@ -131,6 +133,7 @@ impl World {
             }
         }
         let recreated = self.places.contains_key(&partition).then_some(event.id);
+        self.recreates |= recreated.is_some();
         self.partitions.push(PartitionFold { recreated, ..PartitionFold::new(partition) });
         self.places.insert(partition, self.partitions.len() - 1);
         Some(self.partitions.len() - 1)

@@ -112,13 +112,15 @@ impl Oracle for Assignment {
 }
 
 impl Assignment {
-    /// Whom another has replaced is written down as gone before that one hears of it (KAFKA-10284).
+    /// Whom another has replaced is written down as gone before that one hears of it (KAFKA-10284). A coordinator that has read
+    /// what is written down before then knows no better: it is deposed.
     fn check_gone(&self, moment: &Moment, group: Name, member: Name, findings: &mut Findings) {
         let Some(replaced) = self.groups.get(&group).and_then(|assigned| assigned.replaced.get(&member)) else {
             return;
         };
         findings.fact();
-        if let Some(told) = replaced.filter(|_| !self.forgetful) {
+        let has_read_since = |told: &EventId| self.loads.get(&moment.event.node).is_some_and(|loaded| loaded > told);
+        if let Some(told) = replaced.filter(|told| !self.forgetful && has_read_since(told)) {
             let summary = format!(
                 "{group}: {} still knew {member}, and its successor was told that it had replaced it",
                 moment.event.node
@@ -333,6 +335,8 @@ mod tests {
             .leaves("a-1", "session-timeout")
             .fires(&["replaced-member-back"]);
         replaced().coordinator(2).leaves("a-1", "session-timeout").quiet();
+        // It read the group before, and does not know yet that another is the coordinator.
+        replaced().coordinator(2).generation(2, &[("a-2", &[0])]).leaves("a-1", "session-timeout").quiet();
         replaced()
             .generation(2, &[("a-2", &[0])])
             .power_loss(1)

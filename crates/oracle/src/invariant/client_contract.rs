@@ -3,7 +3,8 @@
 //!
 //! From: KafkaConsumer's and KafkaProducer's contracts; librdkafka 1.8.0 (a reset on disconnect), KAFKA-12257 (a recreated topic).
 //! Legal: a reset out of range where a leader had lost the end or moved the start of its log (committed-durability tells whether it
-//! might); after an unclean election any such reset.
+//! might); after an unclean election any such reset; a fetch of the new topic by who has not asked for metadata since it has a leader
+//! (a Fetch below version 13 names its topic, KIP-516: no broker can tell the two apart).
 //! Not checked: where a position ends that moved (poll-skip and nonmonotonic-poll judge what is polled next); a client that still
 //! returns what it had fetched before its topic was deleted.
 
@@ -22,6 +23,10 @@ const UNDER_WAY: usize = 8;
 pub(crate) struct ClientContract {
     /// The committed offsets that a client was told since it was assigned the partition.
     told: Table<(Name, Partition), Vec<i64>>,
+    /// Requests for metadata without an answer yet: who asked, on which connection, under which number, and when.
+    asking: Table<(Name, u32, i32), EventId>,
+    /// When each client last asked for the metadata that it was answered with.
+    informed: Table<Name, EventId>,
     /// Who took which new topic for the former one: that is told once.
     mistaken: Table<(Name, Partition), EventId>,
 }
@@ -50,6 +55,14 @@ impl Oracle for ClientContract {
             }
             EventKind::PositionReset { partition, from, to, reason } => {
                 self.check_reset(moment, *partition, (*from, *to), *reason, findings);
+            }
+            EventKind::FrameSent(info) if !info.response => {
+                self.asking.insert((event.node, info.connection, info.correlation), event.id);
+            }
+            EventKind::FrameDelivered(info) if info.response => {
+                let asked = self.asking.swap_remove(&(event.node, info.connection, info.correlation));
+                let informed = self.informed.entry(event.node).or_default();
+                *informed = asked.unwrap_or_default().max(*informed);
             }
             EventKind::Served { partition, base_offset, client, .. } => {
                 self.check_incarnation(moment, *partition, (*client, *base_offset), findings);
@@ -147,7 +160,12 @@ impl ClientContract {
         (client, base): (Name, i64),
         findings: &mut Findings,
     ) {
-        let Some(recreated) = moment.world.partition(partition).and_then(|fold| fold.recreated) else { return };
+        let Some(fold) = moment.world.partition(partition) else { return };
+        let Some(recreated) = fold.recreated else { return };
+        let knows = |led: EventId| self.informed.get(&client).is_some_and(|informed| *informed > led);
+        if !fold.terms.first().is_some_and(|first| knows(first.event)) {
+            return;
+        }
         let Some(position) = moment.records.position(client, partition) else { return };
         findings.fact();
         let is_former = position.next > 0 && position.event < recreated;
@@ -237,9 +255,14 @@ mod tests {
     #[test]
     fn a_recreated_topic_is_not_read_from_where_the_old_one_was_left() {
         // topic-recreated-same-name, KAFKA-12257.
-        let mut story = story();
-        story.initial("a", 0).polled(0, 0).polled(1, 1).recreate().commit(1).commit(1).commit(1).serve(1, 2);
-        story.fires(&["old-incarnation"]);
+        let left = || {
+            let mut story = story();
+            story.initial("a", 0).polled(0, 0).polled(1, 1).recreate();
+            story
+        };
+        left().learns().commit(1).commit(1).commit(1).serve(1, 2).fires(&["old-incarnation"]);
+        // It has not heard of it yet.
+        left().commit(1).commit(1).commit(1).serve(1, 2).quiet();
     }
 
     #[test]

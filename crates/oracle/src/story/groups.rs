@@ -2,7 +2,7 @@
 //!
 //! The group `mail` lives in `__consumer_offsets/0`. Members `a..` run on mail-service-0, members `b..` on mail-service-1.
 
-use trace::{EventKind, GroupState, Name, Partition};
+use trace::{EventKind, FrameInfo, GroupState, Name, Partition, Protocol};
 
 use super::{CONSUMER, SECOND, Story, broker, email, list};
 use crate::fold::Batch;
@@ -248,6 +248,21 @@ impl Story {
     /// A broker deletes its replica.
     pub fn stopped(&mut self, id: i32) -> &mut Story {
         self.on(id, EventKind::ReplicaStopped { partition: email(), deleted: true })
+    }
+
+    /// The consumer asks for metadata and is answered.
+    pub fn learns(&mut self) -> &mut Story {
+        let frame = |peer: &str, response: bool| FrameInfo {
+            connection: 1,
+            peer: Name::new(peer),
+            api: Name::new("Metadata"),
+            correlation: 1,
+            bytes: 100,
+            protocol: Protocol::Kafka,
+            response,
+        };
+        let request = EventKind::FrameSent(frame("broker-1", false));
+        self.tell(CONSUMER, request).tell(CONSUMER, EventKind::FrameDelivered(frame("broker-1", true)))
     }
 
     /// The topic is deleted and created anew.

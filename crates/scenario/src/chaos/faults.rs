@@ -232,8 +232,16 @@ impl<'a> Drawing<'a> {
             "rebalance" | "add-member" | "remove-member" | "slow-consumer" => {
                 return self.rebalance(plan, kind, time);
             }
+            "delete-topic" => self.delete_topic(plan)?,
             _ => return self.link(plan, kind, lasts),
         })
+    }
+
+    /// The topic always comes back: without it most expectations would be about nothing.
+    fn delete_topic(&mut self, plan: &Plan) -> Option<FaultKind> {
+        let topics: Vec<&crate::Topic> = plan.topics.iter().filter(|topic| !topic.is_internal()).collect();
+        let topic = if topics.is_empty() { return None } else { self.stream.pick(&topics).name.clone() };
+        Some(FaultKind::DeleteTopic { topic, recreate: Some(self.stream.duration(0, 5_000)) })
     }
 
     fn clock(&mut self, plan: &Plan, lasts: Option<Duration>) -> FaultKind {

@@ -41,6 +41,7 @@ const KINDS: &[(&str, u32)] = &[
     ("add-member", 0),
     ("remove-member", 0),
     ("slow-consumer", 0),
+    ("delete-topic", 0),
 ];
 
 /// With more a run would be noise.

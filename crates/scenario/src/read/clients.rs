@@ -231,12 +231,13 @@ fn consumer(reader: &mut Reader, mut table: Table<'_>) -> Consumer {
         if only_called { Default::default() } else { subscription(reader, &mut table, group.is_some()) };
     let process = table.optional::<Duration>("process", &mut reader.report).unwrap_or(Duration::ZERO);
     let commit = commit(reader, &mut table, group.is_some());
+    let restart = restart(reader, &mut table, group.is_some());
     let config = config(&mut table, "config", Scope::Consumer, &mut reader.report);
     for (setting, problem) in group_conflicts(&config, group.is_some()) {
         reader.report.error(config::place(&table, "config", setting), problem);
     }
     table.finish(&mut reader.report);
-    Consumer { name, count, group: group.map(|group| group.value), topics, pattern, process, commit, config }
+    Consumer { name, count, group: group.map(|group| group.value), topics, pattern, process, commit, restart, config }
 }
 
 /// The topics that a consumer reads, and the pattern that it finds them by.
@@ -273,6 +274,15 @@ fn commit(reader: &mut Reader, table: &mut Table<'_>, in_group: bool) -> Commit 
         Some(found)
     });
     commit.unwrap_or(if in_group { Commit::AfterProcessing } else { Commit::None })
+}
+
+fn restart(reader: &mut Reader, table: &mut Table<'_>, in_group: bool) -> Option<Duration> {
+    let restart = table.optional::<Placed<Duration>>("restart", &mut reader.report)?;
+    if !in_group {
+        let problem = Problem::with_help("a consumer without a `group` never gives up", "leave `restart` out");
+        reader.report.error(restart.span, problem);
+    }
+    Some(restart.value)
 }
 
 /// What a consumer's settings contradict, as Kafka's own client has it.

@@ -40,8 +40,12 @@ pub async fn consume(
     match &consumer.group {
         None => service.read_alone().await,
         Some(_) => {
-            service.work_in_group(stop).await;
+            let ending = service.work_in_group(stop).await;
             service.kafka.close(GOODBYE).await;
+            if ending == Ending::GaveUp {
+                service.ledger.gave_up.borrow_mut().push(service.host.name());
+                service.ledger.one_gave_up.notify_one();
+            }
         }
     }
 }
@@ -68,6 +72,13 @@ fn config(host: &Host, plan: &Plan, consumer: &scenario::Consumer) -> ConsumerCo
     config
 }
 
+/// Why a member of a group works no more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Asked,
+    GaveUp,
+}
+
 struct Service<'a> {
     host: Host,
     plan: &'a scenario::Consumer,
@@ -87,7 +98,7 @@ impl Service<'_> {
     }
 
     /// Ends when the group will not have it any more: a service whose consumer is fenced can only stop.
-    async fn work_in_group(&self, stop: impl Future<Output = EventId>) {
+    async fn work_in_group(&self, stop: impl Future<Output = EventId>) -> Ending {
         let topics: Vec<Name> = self.plan.topics.iter().map(|topic| Name::new(topic)).collect();
         let subscribed = match &self.plan.pattern {
             Some(pattern) => self.kafka.subscribe_pattern(pattern),
@@ -98,13 +109,13 @@ impl Service<'_> {
         loop {
             let polled = tokio::select! {
                 biased;
-                _ = &mut stop => return,
+                _ = &mut stop => return Ending::Asked,
                 polled = self.kafka.poll_group(POLL) => polled,
             };
             let records = match polled {
                 Ok(Polled::Records(records)) => records,
                 Ok(_) => continue,
-                Err(_) => return,
+                Err(_) => return Ending::GaveUp,
             };
             if self.plan.commit == Commit::BeforeProcessing && !self.commit(&records).await {
                 // At most once: what may not be committed is not done, but read again.

@@ -24,6 +24,7 @@ pub use setup::create_topics;
 use host::Address;
 use oracle::FreshRead;
 use scenario::Config;
+use tokio::sync::Notify;
 use trace::{EventId, Name};
 
 /// The port of every broker.
@@ -42,6 +43,10 @@ pub struct Ledger {
     pub next: RefCell<BTreeMap<Name, u64>>,
     /// How long consumers work on a record while a fault slows them.
     pub pace: RefCell<BTreeMap<Name, Duration>>,
+    /// Services whose process gave up, for their supervisor.
+    pub gave_up: RefCell<Vec<Name>>,
+    /// One more did.
+    pub one_gave_up: Notify,
     /// What faults ask of operators, by the fault's place in the plan.
     pub errands: RefCell<BTreeMap<usize, Rc<Errand>>>,
     /// What the auditor read.
