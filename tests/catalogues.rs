@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use scenario::Scope;
+use scenario::{Scenario, Scope};
+
+use crate::support::file;
 
 #[test]
 fn the_flaws_that_scenarios_may_switch_on_are_those_of_the_broker() {
@@ -22,5 +24,14 @@ fn the_oracles_that_scenarios_may_name_are_those_that_judge() {
 fn every_setting_that_a_scenario_may_give_a_topic_is_one_the_broker_reads() {
     for setting in scenario::settings().filter(|it| it.scope == Scope::Topic && it.implemented()) {
         assert!(broker::TopicSettings::NAMES.contains(&setting.name), "{} is accepted and ignored", setting.name);
+    }
+}
+
+#[test]
+fn a_flaw_of_groups_has_a_directed_scenario_with_a_group() {
+    for flaw in scenario::FLAWS.iter().filter(|flaw| flaw.implemented && flaw.needs_group()) {
+        let path = file(&format!("scenarios/flaws/{}.toml", flaw.name));
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(Scenario::parse(flaw.name, &text).unwrap().has_group(), "{}", flaw.name);
     }
 }

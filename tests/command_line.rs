@@ -70,6 +70,20 @@ fn a_run_with_a_violation_says_how_to_look_at_it() {
 }
 
 #[test]
+fn the_state_at_a_time_names_every_group_with_its_members_and_commits() {
+    let folder = Folder::new("groups");
+    assert!(odradek(&folder.0, &["run", &mail(), "--seed", "1", "--trace", "full"]).status.success());
+    let output = odradek(&folder.0, &["show", "runs/mail/1/trace.jsonl.zst", "--at", "30s"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let group: Vec<&str> = said.lines().skip_while(|line| !line.starts_with("group mail")).take(5).collect();
+    assert!(group[0].contains("coordinated by broker-") && group[0].ends_with("Stable"), "{said}");
+    let owns =
+        |line: &&str, member: usize| line.contains(&format!("mail-service-{member} ")) && line.contains("owns email/");
+    assert!((0..3).all(|member| owns(&group[1 + member], member)), "{said}");
+    assert!((0..3).all(|partition| group[4].contains(&format!("email/{partition}:"))), "{said}");
+}
+
+#[test]
 fn json_is_one_object_a_run() {
     let folder = Folder::new("json");
     let output = odradek(&folder.0, &["run", &mail(), "--json", "--trace", "none"]);

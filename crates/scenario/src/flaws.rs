@@ -17,6 +17,13 @@ pub struct Flaw {
     pub implemented: bool,
 }
 
+impl Flaw {
+    /// Whether it lives in what serves groups or belongs to one: without a group its code never runs.
+    pub fn needs_group(&self) -> bool {
+        (60..68).contains(&self.number)
+    }
+}
+
 const fn built(
     number: u32,
     name: &'static str,

@@ -21,6 +21,13 @@ pub struct Scenario {
     pub(crate) source: Source,
 }
 
+impl Scenario {
+    /// Whether a consumer is in a group, whatever the seed.
+    pub fn has_group(&self) -> bool {
+        self.draft.consumers.iter().any(|consumer| consumer.group.is_some())
+    }
+}
+
 /// The text of a scenario with the changes made to it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Source {

@@ -23,7 +23,7 @@ pub struct Bench {
     pub flaw: &'static Flaw,
     /// Its directed scenario with the flaw and without it, if it has one.
     pub directed: Option<[Scenario; 2]>,
-    /// The chaos set with the flaw, in the order of its files.
+    /// The chaos set with the flaw, in the order of its files; of a flaw of groups, those that have one.
     pub chaos: Vec<(PathBuf, Scenario)>,
 }
 
@@ -41,10 +41,13 @@ impl Bench {
         let mut chaos = Vec::new();
         for path in files(&folder.join("chaos"))? {
             let scenario = Scenario::parse_with(&path.display().to_string(), &input::text(&path)?, &options)?;
-            chaos.push((path, scenario));
+            if scenario.has_group() || !flaw.needs_group() {
+                chaos.push((path, scenario));
+            }
         }
         if chaos.is_empty() {
-            let message = format!("error: {} holds no scenario", folder.join("chaos").display());
+            let what = if flaw.needs_group() { "no scenario with a group" } else { "no scenario" };
+            let message = format!("error: {} holds {what}", folder.join("chaos").display());
             return Err(Failure::input(message));
         }
         Ok(Bench { flaw, directed, chaos })

@@ -145,7 +145,8 @@ pub fn markdown(scores: &[Score], reasons: &Reasons, made: &Made<'_>) -> String 
     page += &format!(
         "\n- **scenario finds it**: `scenarios/flaws/NAME.toml` under seeds 1 to 3; **clean without it**: the same with `--without-flaws`.\n\
          - **ranges**: the {scenarios} scenarios of `scenarios/chaos/`, which are tuned for no flaw, with the flaw switched on, over seeds\n\
-         \x20 {seeds} in {ranges} disjoint ranges. Each seed runs under every scenario; a range ends at its first detection.\n\
+         \x20 {seeds} in {ranges} disjoint ranges. Each seed runs under every scenario, but a flaw of groups (60 to 67) only\n\
+         \x20 under those that have a group; a range ends at its first detection.\n\
          - **runs to detection**, **core-seconds**: median (least to most) over the ranges; a range that misses counts as more than any.\n\
          \x20 Core-seconds are wall time of single runs, so they depend on the machine and on what else it does.\n\
          - **found by**: the oracles of the first detections. `other` marks one that the catalogue does not name for this flaw. A finding\n\

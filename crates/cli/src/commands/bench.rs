@@ -40,7 +40,7 @@ pub fn bench(arguments: &Flaws) -> Result<Status, Failure> {
             commit: COMMIT,
             seeds: &format!("{}..{}", arguments.seeds.start, arguments.seeds.end),
             ranges: arguments.ranges,
-            scenarios: benches.first().map_or(0, |bench| bench.chaos.len()),
+            scenarios: benches.iter().map(|bench| bench.chaos.len()).max().unwrap_or(0),
         };
         let page = table::markdown(&scores, &reasons, &made);
         std::fs::write(path, page).map_err(|error| Failure::file(path, "write", &error))?;
