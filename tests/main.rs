@@ -14,6 +14,7 @@ mod hostile_traces;
 mod live_core;
 mod scenarios;
 mod streams;
+mod supervisor;
 mod support;
 mod sweeps;
 mod variants;

@@ -454,6 +454,11 @@ fn what_a_group_cannot_mean_is_refused() {
         &format!("{topics}\nconfig = {{ group.instance.id = \"m\" }}"),
         "26:32: only a consumer with a `group` is a static member",
     );
+    check(
+        topics,
+        &format!("{topics}\nrestart = \"5s\""),
+        "26:11: a consumer without a `group` never gives up [leave `restart` out]",
+    );
 }
 
 #[test]
