@@ -132,11 +132,7 @@ impl Service<'_> {
     }
 
     async fn work_for(&self, record: &PolledRecord) {
-        let own = Duration::from_nanos(self.plan.process.nanos());
-        let pace = self.ledger.pace.borrow().get(&self.host.name()).copied().unwrap_or(own);
-        if !pace.is_zero() {
-            self.host.sleep(pace).await;
-        }
+        self.ledger.work(&self.host, Duration::from_nanos(self.plan.process.nanos())).await;
         self.kafka.processed(record);
     }
 

@@ -159,9 +159,7 @@ async fn answer(
         let (producer, leader_epoch) = (caller, 0);
         let polled = EventKind::RecordPolled { partition, offset, sequence, producer, leader_epoch, key };
         let polled = host.emit(frame.cause, polled);
-        if !process.is_zero() {
-            host.sleep(process).await;
-        }
+        ledger.work(host, process).await;
         let processed = host.emit(polled, EventKind::RecordProcessed { partition, offset, sequence, producer, key });
         connection.sender.send(processed, framed(&correlation.to_be_bytes())).await?;
     }

@@ -21,7 +21,7 @@ pub use operator::{Errand, operate, operator};
 pub use producer::produce;
 pub use setup::create_topics;
 
-use host::Address;
+use host::{Address, Host};
 use oracle::FreshRead;
 use scenario::Config;
 use tokio::sync::Notify;
@@ -53,6 +53,16 @@ pub struct Ledger {
     pub reads: RefCell<Vec<FreshRead>>,
     /// Whether the auditor is done.
     pub audited: Cell<bool>,
+}
+
+impl Ledger {
+    /// Works on one record: as long as the service needs, or as a fault makes it need.
+    pub async fn work(&self, host: &Host, own: Duration) {
+        let time = self.pace.borrow().get(&host.name()).copied().unwrap_or(own);
+        if !time.is_zero() {
+            host.sleep(time).await;
+        }
+    }
 }
 
 /// The brokers to ask first.
