@@ -44,6 +44,8 @@ pub enum Command {
     Export(Export),
     /// Open the visualizer.
     View(View),
+    /// Serve the same cluster on real sockets and files, for any Kafka client, until Ctrl-C.
+    Serve(Serve),
     /// List the scenarios of this folder.
     Scenarios,
     /// Write a commented scenario to begin with.
@@ -341,6 +343,48 @@ pub struct View {
     /// What to look at, such as orders/0.
     #[arg(long, value_name = "TOPIC/PARTITION")]
     pub focus: Option<String>,
+}
+
+/// `odradek serve`
+#[derive(Args)]
+#[command(
+    after_help = "Broker N listens on PORT+N-1, member N of the ensemble on its own PORT+N-1, and 707 and 1707 above \
+for the other members."
+)]
+pub struct Serve {
+    /// How many brokers.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub brokers: u32,
+    /// How many members the ZooKeeper ensemble has.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub zookeepers: u32,
+    /// Run this node alone, such as broker-2; the others run in other processes with the same options.
+    #[arg(long, value_name = "NAME")]
+    pub node: Option<String>,
+    /// Keep data below DIR/NODE, and begin with what is there; default: a temporary folder, removed at the end.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// The first broker's port; 0 picks free ones.
+    #[arg(long, default_value_t = 9092)]
+    pub port: u16,
+    /// The first member's client port; 0 picks free ones.
+    #[arg(long, value_name = "PORT", default_value_t = 2181)]
+    pub zookeeper_port: u16,
+    /// The address to listen on.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub bind: std::net::IpAddr,
+    /// The host that clients are told to connect to; default: the address to listen on.
+    #[arg(long, value_name = "HOST")]
+    pub advertise: Option<String>,
+    /// Set a broker's setting by Kafka's name, or the ensemble's tickTime, initLimit or syncLimit (repeatable).
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+    /// Write the events to this file while they happen; compressed if it ends with .zst.
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+    /// Print the ready line as one JSON object.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `odradek new`

@@ -69,6 +69,7 @@ fn dispatch(command: Command) -> Result<Status, Failure> {
         Command::Export(export) => commands::export::export(&export),
         Command::Report(report) => commands::report::report(&report),
         Command::View(view) => commands::view::view(&view),
+        Command::Serve(serve) => commands::serve::serve(&serve),
         Command::Scenarios => commands::scenarios::scenarios(),
         Command::New(new) => commands::new::new(&new),
         Command::Explain(explain) => commands::explain::explain(&explain),

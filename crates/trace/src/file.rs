@@ -140,6 +140,17 @@ impl<W: Write> TraceWriter<W> {
         self.line(event)
     }
 
+    /// Hands all that was written so far to the file, so that it can be read while it grows.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn flush(&mut self) -> io::Result<()> {
+        match &mut self.out {
+            Sink::Plain(out) => out.flush(),
+            Sink::Zstd(out) => out.flush(),
+        }
+    }
+
     fn line<T: Serialize>(&mut self, value: &T) -> io::Result<()> {
         let out: &mut dyn Write = match &mut self.out {
             Sink::Plain(out) => out,

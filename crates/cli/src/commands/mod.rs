@@ -14,6 +14,7 @@ pub mod replay;
 pub mod report;
 pub mod run;
 pub mod scenarios;
+pub mod serve;
 pub mod show;
 pub mod shrink;
 pub mod sweep;

@@ -9,13 +9,16 @@ use trace::{Event, EventId, EventKind, Mode, Name, Recorder};
 #[derive(Clone)]
 pub struct SharedRecorder {
     recorder: Arc<Mutex<Recorder>>,
+    texts: bool,
     start: Instant,
 }
 
 impl SharedRecorder {
-    /// An empty one.
+    /// An empty one. It keeps nothing itself in any mode, since a real cluster has no end; [`Mode::Full`] asks for records'
+    /// texts.
     pub fn new(mode: Mode) -> SharedRecorder {
-        SharedRecorder { recorder: Arc::new(Mutex::new(Recorder::new(mode))), start: Instant::now() }
+        let recorder = Arc::new(Mutex::new(Recorder::new(Mode::None)));
+        SharedRecorder { recorder, texts: mode == Mode::Full, start: Instant::now() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Recorder> {
@@ -35,6 +38,6 @@ impl SharedRecorder {
     }
 
     pub(super) fn wants_text(&self) -> bool {
-        self.lock().wants_text()
+        self.texts
     }
 }
