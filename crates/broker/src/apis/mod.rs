@@ -1,14 +1,20 @@
 //! One file an API. A handler gets the request and the event it came by; it returns the response and what made it so.
 
+pub mod alter_configs;
 pub mod api_versions;
 pub mod controlled_shutdown;
+pub mod create_partitions;
 pub mod create_topics;
 pub mod delete_groups;
 pub mod delete_topics;
+pub mod describe_cluster;
+pub mod describe_configs;
 pub mod describe_groups;
+pub mod describe_log_dirs;
 pub mod fetch;
 pub mod find_coordinator;
 pub mod heartbeat;
+pub mod incremental_alter_configs;
 pub mod init_producer_id;
 pub mod join_group;
 pub mod leader_and_isr;
@@ -49,6 +55,22 @@ pub struct Context {
 
 /// A response and the event that made it possible.
 pub type Reply = (Response, EventId);
+
+/// Why what was asked for was not done.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refused {
+    /// For programs.
+    pub error: ErrorCode,
+    /// For people.
+    pub message: String,
+}
+
+impl Refused {
+    /// A refusal.
+    pub fn new(error: ErrorCode, message: impl Into<String>) -> Refused {
+        Refused { error, message: message.into() }
+    }
+}
 
 /// What becomes of a request.
 #[derive(Debug)]
@@ -99,8 +121,15 @@ async fn answer(broker: &Rc<Broker>, context: Context, request: Request) -> Opti
         Request::DeleteTopics(request) => Some(delete_topics::handle(broker, context, request).await),
         Request::InitProducerId(request) => Some(init_producer_id::handle(broker, context, &request).await),
         Request::OffsetForLeaderEpoch(request) => now(offset_for_leader_epoch::handle(broker, &request).into()),
-        // Produce is handled above; what else `wire` may learn to speak is not served here yet.
-        _ => None,
+        Request::DescribeConfigs(request) => Some(describe_configs::handle(broker, context, &request).await),
+        Request::AlterConfigs(request) => Some(alter_configs::handle(broker, context, &request).await),
+        Request::IncrementalAlterConfigs(request) => {
+            Some(incremental_alter_configs::handle(broker, context, &request).await)
+        }
+        Request::CreatePartitions(request) => Some(create_partitions::handle(broker, context, &request).await),
+        Request::DescribeLogDirs(request) => now(describe_log_dirs::handle(broker, &request).into()),
+        Request::DescribeCluster(request) => now(describe_cluster::handle(broker, context, &request).into()),
+        Request::Produce(_) => unreachable!("handled where it may stay unanswered"),
     }
 }
 
