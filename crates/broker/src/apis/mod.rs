@@ -49,8 +49,6 @@ pub struct Context {
     pub cause: EventId,
     /// The node it comes from.
     pub peer: Name,
-    /// The client's own name for itself, perhaps empty.
-    pub client_id: Name,
 }
 
 /// A response and the event that made it possible.
@@ -84,18 +82,19 @@ pub enum Handled {
     Close,
 }
 
-/// Handles a request.
-pub async fn handle(broker: &Rc<Broker>, context: Context, request: Request) -> Handled {
+/// Handles a request of the client that calls itself `client_id`, which is perhaps empty. (It is not interned: a client may
+/// choose another one each time.)
+pub async fn handle(broker: &Rc<Broker>, context: Context, client_id: &str, request: Request) -> Handled {
     if let Request::Produce(request) = request {
         return produce::handle(broker, context, request).await;
     }
-    match answer(broker, context, request).await {
+    match answer(broker, context, client_id, request).await {
         Some(reply) => Handled::Answer(reply),
         None => Handled::Close,
     }
 }
 
-async fn answer(broker: &Rc<Broker>, context: Context, request: Request) -> Option<Reply> {
+async fn answer(broker: &Rc<Broker>, context: Context, client_id: &str, request: Request) -> Option<Reply> {
     let now = |response: Response| Some((response, context.cause));
     match request {
         Request::Fetch(request) => Some(fetch::handle(broker, context, request).await),
@@ -106,7 +105,7 @@ async fn answer(broker: &Rc<Broker>, context: Context, request: Request) -> Opti
         Request::UpdateMetadata(request) => now(update_metadata::handle(broker, context, &request).await.into()),
         Request::ControlledShutdown(request) => Some(controlled_shutdown::handle(broker, context, &request).await),
         Request::FindCoordinator(request) => now(find_coordinator::handle(broker, context, &request).await.into()),
-        Request::JoinGroup(request) => Some(join_group::handle(broker, context, request).await),
+        Request::JoinGroup(request) => Some(join_group::handle(broker, context, client_id, request).await),
         Request::SyncGroup(request) => Some(sync_group::handle(broker, context, request).await),
         Request::Heartbeat(request) => Some(heartbeat::handle(broker, context, &request)),
         Request::LeaveGroup(request) => Some(leave_group::handle(broker, context, &request)),
