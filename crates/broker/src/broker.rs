@@ -50,6 +50,8 @@ pub struct Broker {
     pub rack: Option<String>,
     /// Its settings.
     pub settings: Rc<Settings>,
+    /// Those among them that were configured, as they were.
+    pub configured: BTreeMap<String, String>,
     /// Flaws switched on.
     pub flaws: Flaws,
     /// Its ZooKeeper client.
@@ -146,6 +148,7 @@ fn assemble(host: Host, config: BrokerConfig, settings: Rc<Settings>) -> Parts {
         rack: config.rack,
         groups: GroupCoordinator::new(&settings, config.flaws),
         settings,
+        configured: config.settings,
         flaws: config.flaws,
         zookeeper,
         replicas,
@@ -209,6 +212,11 @@ impl Broker {
     pub fn topic_settings(&self, topic: &str) -> Rc<TopicSettings> {
         let loaded = self.topic_settings.borrow().get(topic).cloned();
         loaded.unwrap_or_else(|| Rc::new(self.settings.topic_defaults()))
+    }
+
+    /// Takes over a topic's settings.
+    pub fn remember_topic_settings(&self, topic: &str, settings: Rc<TopicSettings>) {
+        self.topic_settings.borrow_mut().insert(topic.to_owned(), settings);
     }
 
     /// Forgets a deleted topic's settings.

@@ -50,18 +50,39 @@ pub enum ConfigError {
 /// How a setting's text becomes its value.
 trait Value: Sized {
     const WANTED: &'static str;
+    const TYPE: ValueType;
     fn parse(text: &str) -> Option<Self>;
+    /// What [`Value::parse`] would read as this value; none if nothing was set.
+    fn text(&self) -> Option<String>;
+}
+
+/// What a setting's value is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ValueType {
+    /// `true` or `false`.
+    Boolean,
+    /// A whole number.
+    Whole,
+    /// A number from 0 to 1.
+    Fraction,
+    /// Text.
+    Text,
 }
 
 impl Value for i64 {
     const WANTED: &'static str = "a whole number";
+    const TYPE: ValueType = ValueType::Whole;
     fn parse(text: &str) -> Option<i64> {
         text.trim().parse().ok()
+    }
+    fn text(&self) -> Option<String> {
+        Some(self.to_string())
     }
 }
 
 impl Value for bool {
     const WANTED: &'static str = "true or false";
+    const TYPE: ValueType = ValueType::Boolean;
     fn parse(text: &str) -> Option<bool> {
         match text.trim() {
             "true" => Some(true),
@@ -69,26 +90,42 @@ impl Value for bool {
             _ => None,
         }
     }
+    fn text(&self) -> Option<String> {
+        Some(self.to_string())
+    }
 }
 
 impl Value for Option<i64> {
     const WANTED: &'static str = "a whole number";
+    const TYPE: ValueType = ValueType::Whole;
     fn parse(text: &str) -> Option<Option<i64>> {
         i64::parse(text).map(Some)
+    }
+    fn text(&self) -> Option<String> {
+        self.map(|number| number.to_string())
     }
 }
 
 impl Value for f64 {
     const WANTED: &'static str = "a number from 0 to 1";
+    const TYPE: ValueType = ValueType::Fraction;
     fn parse(text: &str) -> Option<f64> {
         text.trim().parse().ok().filter(|number| (0.0..=1.0).contains(number))
+    }
+    fn text(&self) -> Option<String> {
+        // As Java prints it: 1.0, not 1.
+        Some(format!("{self:?}"))
     }
 }
 
 impl Value for String {
     const WANTED: &'static str = "text";
+    const TYPE: ValueType = ValueType::Text;
     fn parse(text: &str) -> Option<String> {
         Some(text.trim().to_owned())
+    }
+    fn text(&self) -> Option<String> {
+        Some(self.clone())
     }
 }
 
@@ -109,6 +146,16 @@ macro_rules! settings {
         impl $struct {
             /// All names there are.
             pub const NAMES: &[&str] = &[$($name,)*];
+
+            /// A setting's value as text; none if there is no such setting, or it is not set and has no default.
+            pub fn get(&self, name: &str) -> Option<String> {
+                match name { $($name => <$type as Value>::text(&self.$field),)* _ => None }
+            }
+
+            /// What a setting's value is; none if there is no such setting.
+            pub fn value_type(name: &str) -> Option<ValueType> {
+                match name { $($name => Some(<$type as Value>::TYPE),)* _ => None }
+            }
 
             fn set(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
                 match name {
@@ -256,8 +303,13 @@ const UNLIMITED: &[&str] = &[
     "retention.bytes",
 ];
 
-/// Whether a number is in the range of the setting.
+/// Whether a value is in the range of the setting.
 fn in_range(name: &str, value: &str) -> Result<(), ConfigError> {
+    let policies = |value: &str| value.split(',').all(|it| matches!(it.trim(), "delete" | "compact"));
+    if matches!(name, "cleanup.policy" | "log.cleanup.policy") && !policies(value) {
+        let (name, value) = (name.to_owned(), value.to_owned());
+        return Err(ConfigError::Invalid { name, value, wanted: "a list of delete and compact" });
+    }
     let Some(number) = <i64 as Value>::parse(value) else { return Ok(()) };
     let floor = if UNLIMITED.contains(&name) { -1 } else { 0 };
     let minimum = MINIMA.iter().find(|(limited, _)| *limited == name).map_or(floor, |(_, minimum)| *minimum);
@@ -398,6 +450,8 @@ mod tests {
             ("log.segment.bytes", "-1"),
             ("log.cleaner.min.cleanable.ratio", "1.5"),
             ("log.cleaner.backoff.ms", "0"),
+            ("log.cleanup.policy", "keep"),
+            ("log.cleanup.policy", ""),
         ] {
             assert!(matches!(refused(name, value), ConfigError::Invalid { .. }), "{name}={value}");
         }

@@ -8,6 +8,7 @@ pub mod broker;
 mod canary;
 pub mod config;
 pub mod controller;
+pub mod described;
 pub mod fetcher;
 mod flaws;
 mod framing;
@@ -19,6 +20,7 @@ pub mod replica;
 pub mod replica_manager;
 mod rpc;
 mod server;
+pub mod topic_configs;
 mod util;
 pub mod znodes;
 

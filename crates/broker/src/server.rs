@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use host::{Connection, Listener};
-use trace::{EventId, Name};
+use trace::EventId;
 use wire::kafka::{Api, Request, RequestError, decode_request, encode_response, unsupported_api_versions};
 
 use crate::apis::{self, Context, Handled};
@@ -32,9 +32,9 @@ async fn serve(broker: Rc<Broker>, mut connection: Connection) {
             Err(_) => return,
         };
         let follower = follower(&request);
-        let client_id = Name::new(header.client_id.as_deref().unwrap_or_default());
-        let context = Context { version: header.api_version, cause: frame.cause, peer: connection.peer, client_id };
-        let (response, cause) = match apis::handle(&broker, context, request).await {
+        let client_id = header.client_id.as_deref().unwrap_or_default();
+        let context = Context { version: header.api_version, cause: frame.cause, peer: connection.peer };
+        let (response, cause) = match apis::handle(&broker, context, client_id, request).await {
             Handled::Answer(reply) => reply,
             Handled::Silence => continue,
             Handled::Close => return,

@@ -48,6 +48,30 @@ pub fn is_internal(topic: &str) -> bool {
     matches!(topic, OFFSETS_TOPIC | "__transaction_state")
 }
 
+/// What may be asked of a resource, as the bits that responses tell of (KIP-430). Nobody is refused anything here, so that
+/// every client may do all of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Authorized {
+    /// Of the cluster: create, alter, describe, cluster action, describe and alter configs, idempotent write.
+    Cluster,
+    /// Of a topic: read, write, create, delete, alter, describe, describe and alter configs.
+    Topic,
+    /// Of a group: read, delete, describe.
+    Group,
+}
+
+impl Authorized {
+    /// The bits: one for each code of an operation.
+    pub fn operations(self) -> i32 {
+        let codes: &[u8] = match self {
+            Authorized::Cluster => &[5, 7, 8, 9, 10, 11, 12],
+            Authorized::Topic => &[3, 4, 5, 6, 7, 8, 10, 11],
+            Authorized::Group => &[3, 6, 8],
+        };
+        codes.iter().fold(0, |bits, code| bits | 1 << code)
+    }
+}
+
 /// `NONE` or the error, for a response.
 pub fn code<T>(result: &Result<T, ErrorCode>) -> i16 {
     result.as_ref().err().map_or(0, |error| error.code())

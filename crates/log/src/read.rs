@@ -45,6 +45,17 @@ impl Log {
         }
         Ok(None)
     }
+
+    /// The record (its offset and timestamp, in ms) with the greatest timestamp, the first of several; none in an empty log.
+    ///
+    /// # Errors
+    /// If the disk does not return what was written.
+    pub fn offset_of_max_timestamp(&self) -> Result<Option<(i64, i64)>, ReadError> {
+        match self.segments.iter().map(|segment| segment.max_timestamp).max() {
+            Some(greatest) if self.start_offset() < self.end_offset() => self.offset_for_timestamp(greatest),
+            _ => Ok(None),
+        }
+    }
 }
 
 impl Segment {

@@ -120,10 +120,10 @@ fn assignment(broker: &Broker, topic: &CreatableTopic) -> Result<BTreeMap<i32, V
 }
 
 /// Kafka's own limit is memory; ours keeps one request from filling it.
-const MAXIMUM_PARTITIONS: i64 = 10_000;
+pub(super) const MAXIMUM_PARTITIONS: usize = 10_000;
 
 fn place(broker: &Broker, partitions: i64, replication: i64) -> Result<BTreeMap<i32, Vec<i32>>, (ErrorCode, String)> {
-    let count = usize::try_from(partitions).ok().filter(|count| (1..=MAXIMUM_PARTITIONS as usize).contains(count));
+    let count = usize::try_from(partitions).ok().filter(|count| (1..=MAXIMUM_PARTITIONS).contains(count));
     let Some(count) = count else {
         return Err((ErrorCode::InvalidPartitions, format!("{partitions} partitions")));
     };
@@ -201,7 +201,8 @@ async fn await_leaders(
     }
 }
 
-fn has_leaders(broker: &Broker, topic: &str, partitions: usize) -> bool {
+/// Whether so many partitions have a leader in the metadata cache.
+pub(super) fn has_leaders(broker: &Broker, topic: &str, partitions: usize) -> bool {
     let cache = broker.metadata.borrow();
     let led = |view: &crate::metadata_cache::TopicView| view.partitions.values().filter(|it| it.leader >= 0).count();
     cache.topic(topic).is_some_and(|view| led(view) >= partitions)

@@ -8,14 +8,19 @@ use wire::kafka::{ErrorCode, GroupId, StrBytes};
 use crate::broker::Broker;
 use crate::group::Group;
 use crate::group::member::Member;
+use crate::util::Authorized;
 
 /// Answers for each group; one that does not exist is dead.
 pub fn handle(broker: &Broker, request: &DescribeGroupsRequest) -> DescribeGroupsResponse {
     let groups = request.groups.iter().map(|name| {
         let described = broker.groups.look(name, |group| describe(name, group));
-        described.unwrap_or_else(|error: ErrorCode| {
-            DescribedGroup::default().with_group_id(name.clone()).with_error_code(error.code())
-        })
+        match described {
+            Ok(group) if request.include_authorized_operations => {
+                group.with_authorized_operations(Authorized::Group.operations())
+            }
+            Ok(group) => group,
+            Err(error) => DescribedGroup::default().with_group_id(name.clone()).with_error_code(ErrorCode::code(error)),
+        }
     });
     DescribeGroupsResponse::default().with_groups(groups.collect())
 }

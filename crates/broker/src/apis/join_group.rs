@@ -15,7 +15,7 @@ use crate::group::requests::Join;
 use crate::group::turn::JoinAnswer;
 
 /// Answers when the group's rebalance is complete.
-pub async fn handle(broker: &Rc<Broker>, context: Context, request: JoinGroupRequest) -> Reply {
+pub async fn handle(broker: &Rc<Broker>, context: Context, client_id: &str, request: JoinGroupRequest) -> Reply {
     let group = request.group_id.to_string();
     let settings = &broker.settings;
     let session = i64::from(request.session_timeout_ms);
@@ -27,7 +27,7 @@ pub async fn handle(broker: &Rc<Broker>, context: Context, request: JoinGroupReq
     if group.is_empty() {
         return refused(ErrorCode::InvalidGroupId);
     }
-    if is_excessive(context, &request) {
+    if is_excessive(client_id, &request) {
         return refused(ErrorCode::InvalidRequest);
     }
     // A broker that does not coordinate the group says so first.
@@ -37,26 +37,26 @@ pub async fn handle(broker: &Rc<Broker>, context: Context, request: JoinGroupReq
     if !allowed.contains(&session) {
         return refused(ErrorCode::InvalidSessionTimeout);
     }
-    let join = join(broker, context, request);
+    let join = join(broker, context, client_id, request);
     let (answer, cause) = coordinator::join(broker, &group, join, context.cause).await;
     (respond(context, answer).into(), cause)
 }
 
 /// Whether a text is too long for the group's record.
-fn is_excessive(context: Context, request: &JoinGroupRequest) -> bool {
+fn is_excessive(client_id: &str, request: &JoinGroupRequest) -> bool {
     let names = request.protocols.iter().map(|it| it.name.len());
     let instance = request.group_instance_id.as_ref().map_or(0, |it| it.len());
-    let others = [request.group_id.len(), request.protocol_type.len(), instance, context.client_id.as_str().len()];
+    let others = [request.group_id.len(), request.protocol_type.len(), instance, client_id.len()];
     names.chain(others).any(|length| length > LONGEST_TEXT)
 }
 
-fn join(broker: &Broker, context: Context, request: JoinGroupRequest) -> Join {
+fn join(broker: &Broker, context: Context, client_id: &str, request: JoinGroupRequest) -> Join {
     let milliseconds = |ms: i32| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
     // Version 0 has one timeout for both.
     let rebalance = if context.version == 0 { request.session_timeout_ms } else { request.rebalance_timeout_ms };
     let instance = request.group_instance_id.map(|it| it.to_string());
     let new_id = if request.member_id.is_empty() {
-        let stem = instance.as_deref().unwrap_or(context.client_id.as_str());
+        let stem = instance.as_deref().unwrap_or(client_id);
         format!("{stem}-{}", broker.new_id("member-ids"))
     } else {
         String::new()
@@ -67,7 +67,7 @@ fn join(broker: &Broker, context: Context, request: JoinGroupRequest) -> Join {
         new_id,
         needs_id: context.version >= 4 && instance.is_none(),
         instance,
-        client_id: context.client_id.to_string(),
+        client_id: client_id.to_string(),
         client_host: context.peer.to_string(),
         session_timeout: milliseconds(request.session_timeout_ms),
         rebalance_timeout: milliseconds(rebalance),

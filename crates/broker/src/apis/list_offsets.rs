@@ -16,6 +16,8 @@ use crate::flaws::Flaw;
 pub const LATEST: i64 = -1;
 /// Asks for the start.
 pub const EARLIEST: i64 = -2;
+/// Asks for the record with the greatest timestamp (KIP-734).
+pub const MAX_TIMESTAMP: i64 = -3;
 
 /// What was found.
 struct Found {
@@ -66,6 +68,10 @@ fn lookup(broker: &Broker, topic: &str, asked: &ListOffsetsPartition, follower: 
         LATEST if lagging => return Err(ErrorCode::OffsetNotAvailable),
         LATEST => (bound, -1),
         EARLIEST => (offsets.log_start, -1),
+        MAX_TIMESTAMP => match replica.offset_of_max_timestamp()?.filter(|(offset, _)| *offset < bound) {
+            Some(found) => found,
+            None => return Ok(Found { offset: -1, timestamp: -1, leader_epoch: -1 }),
+        },
         timestamp if timestamp < 0 => return Err(ErrorCode::UnsupportedForMessageFormat),
         timestamp => match replica.offset_for_timestamp(timestamp)?.filter(|(offset, _)| *offset < bound) {
             Some(found) => found,

@@ -13,7 +13,7 @@ use wire::kafka::{BrokerId, ErrorCode, StrBytes};
 use super::{Context, create_topics};
 use crate::broker::Broker;
 use crate::metadata_cache::{MetadataCache, PartitionView, TopicView};
-use crate::util::{is_internal, is_legal_topic, topic_name};
+use crate::util::{Authorized, is_internal, is_legal_topic, topic_name};
 
 /// Answers from the cache.
 pub async fn handle(broker: &Rc<Broker>, context: Context, request: &MetadataRequest) -> MetadataResponse {
@@ -29,11 +29,15 @@ pub async fn handle(broker: &Rc<Broker>, context: Context, request: &MetadataReq
             .with_port(i32::from(node.address.port))
             .with_rack(node.rack.clone().map(StrBytes::from_string))
     });
-    MetadataResponse::default()
+    let response = MetadataResponse::default()
         .with_brokers(brokers.collect())
         .with_cluster_id(broker.cluster_id.borrow().clone().map(StrBytes::from_string))
         .with_controller_id(BrokerId(cache.controller().unwrap_or(-1)))
-        .with_topics(topics)
+        .with_topics(topics);
+    if request.include_cluster_authorized_operations {
+        return response.with_cluster_authorized_operations(Authorized::Cluster.operations());
+    }
+    response
 }
 
 /// What is asked for: a topic by name, or by id.
@@ -68,7 +72,7 @@ async fn topic(
             Wanted::Id(id) => cache.topic_by_id(*id),
         };
         if let Some(view) = found {
-            return known(context, &cache, view);
+            return known(context, request, &cache, view);
         }
         match wanted {
             Wanted::Name(name) => name,
@@ -90,13 +94,22 @@ fn unknown(error: ErrorCode) -> MetadataResponseTopic {
     MetadataResponseTopic::default().with_error_code(error.code())
 }
 
-fn known(context: Context, cache: &MetadataCache, view: &TopicView) -> MetadataResponseTopic {
+fn known(
+    context: Context,
+    request: &MetadataRequest,
+    cache: &MetadataCache,
+    view: &TopicView,
+) -> MetadataResponseTopic {
     let partitions = view.partitions.iter().map(|(index, it)| partition(context, cache, *index, it)).collect();
-    MetadataResponseTopic::default()
+    let topic = MetadataResponseTopic::default()
         .with_name(Some(topic_name(view.name.as_str())))
         .with_topic_id(view.id)
         .with_is_internal(is_internal(view.name.as_str()))
-        .with_partitions(partitions)
+        .with_partitions(partitions);
+    if request.include_topic_authorized_operations {
+        return topic.with_topic_authorized_operations(Authorized::Topic.operations());
+    }
+    topic
 }
 
 fn partition(context: Context, cache: &MetadataCache, index: i32, view: &PartitionView) -> MetadataResponsePartition {

@@ -1,14 +1,20 @@
 //! One file an API. A handler gets the request and the event it came by; it returns the response and what made it so.
 
+pub mod alter_configs;
 pub mod api_versions;
 pub mod controlled_shutdown;
+pub mod create_partitions;
 pub mod create_topics;
 pub mod delete_groups;
 pub mod delete_topics;
+pub mod describe_cluster;
+pub mod describe_configs;
 pub mod describe_groups;
+pub mod describe_log_dirs;
 pub mod fetch;
 pub mod find_coordinator;
 pub mod heartbeat;
+pub mod incremental_alter_configs;
 pub mod init_producer_id;
 pub mod join_group;
 pub mod leader_and_isr;
@@ -43,12 +49,26 @@ pub struct Context {
     pub cause: EventId,
     /// The node it comes from.
     pub peer: Name,
-    /// The client's own name for itself, perhaps empty.
-    pub client_id: Name,
 }
 
 /// A response and the event that made it possible.
 pub type Reply = (Response, EventId);
+
+/// Why what was asked for was not done.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refused {
+    /// For programs.
+    pub error: ErrorCode,
+    /// For people.
+    pub message: String,
+}
+
+impl Refused {
+    /// A refusal.
+    pub fn new(error: ErrorCode, message: impl Into<String>) -> Refused {
+        Refused { error, message: message.into() }
+    }
+}
 
 /// What becomes of a request.
 #[derive(Debug)]
@@ -62,18 +82,19 @@ pub enum Handled {
     Close,
 }
 
-/// Handles a request.
-pub async fn handle(broker: &Rc<Broker>, context: Context, request: Request) -> Handled {
+/// Handles a request of the client that calls itself `client_id`, which is perhaps empty. (It is not interned: a client may
+/// choose another one each time.)
+pub async fn handle(broker: &Rc<Broker>, context: Context, client_id: &str, request: Request) -> Handled {
     if let Request::Produce(request) = request {
         return produce::handle(broker, context, request).await;
     }
-    match answer(broker, context, request).await {
+    match answer(broker, context, client_id, request).await {
         Some(reply) => Handled::Answer(reply),
         None => Handled::Close,
     }
 }
 
-async fn answer(broker: &Rc<Broker>, context: Context, request: Request) -> Option<Reply> {
+async fn answer(broker: &Rc<Broker>, context: Context, client_id: &str, request: Request) -> Option<Reply> {
     let now = |response: Response| Some((response, context.cause));
     match request {
         Request::Fetch(request) => Some(fetch::handle(broker, context, request).await),
@@ -84,7 +105,7 @@ async fn answer(broker: &Rc<Broker>, context: Context, request: Request) -> Opti
         Request::UpdateMetadata(request) => now(update_metadata::handle(broker, context, &request).await.into()),
         Request::ControlledShutdown(request) => Some(controlled_shutdown::handle(broker, context, &request).await),
         Request::FindCoordinator(request) => now(find_coordinator::handle(broker, context, &request).await.into()),
-        Request::JoinGroup(request) => Some(join_group::handle(broker, context, request).await),
+        Request::JoinGroup(request) => Some(join_group::handle(broker, context, client_id, request).await),
         Request::SyncGroup(request) => Some(sync_group::handle(broker, context, request).await),
         Request::Heartbeat(request) => Some(heartbeat::handle(broker, context, &request)),
         Request::LeaveGroup(request) => Some(leave_group::handle(broker, context, &request)),
@@ -99,8 +120,15 @@ async fn answer(broker: &Rc<Broker>, context: Context, request: Request) -> Opti
         Request::DeleteTopics(request) => Some(delete_topics::handle(broker, context, request).await),
         Request::InitProducerId(request) => Some(init_producer_id::handle(broker, context, &request).await),
         Request::OffsetForLeaderEpoch(request) => now(offset_for_leader_epoch::handle(broker, &request).into()),
-        // Produce is handled above; what else `wire` may learn to speak is not served here yet.
-        _ => None,
+        Request::DescribeConfigs(request) => Some(describe_configs::handle(broker, context, &request).await),
+        Request::AlterConfigs(request) => Some(alter_configs::handle(broker, context, &request).await),
+        Request::IncrementalAlterConfigs(request) => {
+            Some(incremental_alter_configs::handle(broker, context, &request).await)
+        }
+        Request::CreatePartitions(request) => Some(create_partitions::handle(broker, context, &request).await),
+        Request::DescribeLogDirs(request) => now(describe_log_dirs::handle(broker, &request).into()),
+        Request::DescribeCluster(request) => now(describe_cluster::handle(broker, context, &request).into()),
+        Request::Produce(_) => unreachable!("handled where it may stay unanswered"),
     }
 }
 

@@ -78,6 +78,24 @@ pub enum Event {
         /// Why.
         cause: EventId,
     },
+    /// A topic is to have more partitions.
+    AddPartitions {
+        /// Which topic.
+        topic: Name,
+        /// Replicas of each new partition, preferred leader first.
+        added: BTreeMap<i32, Vec<i32>>,
+        /// Told when they are stored, or why they are not.
+        answer: oneshot::Sender<Result<EventId, ErrorCode>>,
+        /// Why.
+        cause: EventId,
+    },
+    /// A topic's settings are others now.
+    SettingsChanged {
+        /// Which topic's.
+        topic: Name,
+        /// Why.
+        cause: EventId,
+    },
     /// It is time to look whether leaders are where they should be.
     Rebalance {
         /// Why.
@@ -107,6 +125,8 @@ impl Event {
             | Event::IsrsChanged { cause }
             | Event::DeletionsChanged { cause }
             | Event::ReplicasDeleted { cause, .. }
+            | Event::AddPartitions { cause, .. }
+            | Event::SettingsChanged { cause, .. }
             | Event::Rebalance { cause }
             | Event::Relieve { cause, .. } => *cause,
         }
@@ -173,6 +193,16 @@ impl Controller {
             Event::IsrsChanged { cause } => active.isrs_changed(cause).await,
             Event::DeletionsChanged { cause } => active.deletions_changed(cause).await,
             Event::ReplicasDeleted { broker, deleted, cause } => active.replicas_deleted(broker, deleted, cause).await,
+            Event::AddPartitions { topic, added, answer, cause } => {
+                let stored = active.add_partitions(topic, added, cause).await;
+                let (told, result) = match stored {
+                    Ok(told) => (told, Ok(())),
+                    Err(lost) => (Err(ErrorCode::NotController), Err(lost)),
+                };
+                let _ = answer.send(told);
+                result
+            }
+            Event::SettingsChanged { topic, cause } => active.settings_changed(topic, cause).await,
             Event::Rebalance { cause } => active.rebalance(cause).await,
             Event::Relieve { broker, broker_epoch, answer, cause } => {
                 let relieved = active.relieve(broker, broker_epoch, cause).await;
@@ -505,6 +535,49 @@ impl Active {
         for path in paths {
             self.store.delete(cause, &path).await?;
         }
+        Ok(())
+    }
+
+    /// Stores a topic's new partitions and elects their leaders. Kafka's controller hears of them from a watch on the
+    /// topic's node; ours writes it itself, so that no other writer and no watch on every topic is needed.
+    async fn add_partitions(
+        &mut self,
+        topic: Name,
+        added: BTreeMap<i32, Vec<i32>>,
+        cause: EventId,
+    ) -> Result<Result<EventId, ErrorCode>, Lost> {
+        let known = self.context.topics.get(&topic).filter(|_| !self.context.deleting.contains(&topic));
+        let Some(known) = known else { return Ok(Err(ErrorCode::UnknownTopicOrPartition)) };
+        let next = known.replicas.len() as i32;
+        if !added.keys().copied().eq(next..next + added.len() as i32) {
+            return Ok(Err(ErrorCode::InvalidPartitions));
+        }
+        let Some(stored) = self.store.add_partitions(cause, topic.as_str(), &added).await? else {
+            return Ok(Err(ErrorCode::UnknownTopicOrPartition));
+        };
+        if let Some(known) = self.context.topics.get_mut(&topic) {
+            known.replicas.extend(added);
+        }
+        let mut batch = Batch::default();
+        self.create(&mut batch, stored).await?;
+        self.send(batch, stored);
+        Ok(Ok(stored))
+    }
+
+    /// A topic that allows unclean elections now may get the leaders it lacks.
+    async fn settings_changed(&mut self, topic: Name, cause: EventId) -> Result<(), Lost> {
+        let unclean = self.broker.topic_settings(topic.as_str()).unclean_leader_election_enable;
+        let Some(known) = self.context.topics.get_mut(&topic) else { return Ok(()) };
+        let newly = unclean && !known.unclean;
+        known.unclean = unclean;
+        if !newly {
+            return Ok(());
+        }
+        let mut offline = self.context.offline_partitions();
+        offline.retain(|partition| partition.topic == topic);
+        let mut batch = Batch::default();
+        self.decide(offline, Context::elect_offline, &mut batch, cause).await?;
+        self.send(batch, cause);
         Ok(())
     }
 

@@ -198,6 +198,30 @@ impl Store {
         })
     }
 
+    /// Stores a topic's additional partitions; none if there is no such topic.
+    pub async fn add_partitions(
+        &self,
+        cause: EventId,
+        topic: &str,
+        added: &BTreeMap<i32, Vec<i32>>,
+    ) -> Result<Option<EventId>, Lost> {
+        let path = znodes::topic(topic);
+        loop {
+            let Some((data, stat, read)) = self.get(cause, &path).await? else { return Ok(None) };
+            let Some(mut assignment) = TopicAssignment::decode(&data) else { return Ok(None) };
+            let before = assignment.partitions.len();
+            assignment.partitions.extend(added.iter().map(|(index, replicas)| (*index, replicas.clone())));
+            if assignment.partitions.len() == before {
+                // An earlier try landed and its answer was lost: nobody else writes this node.
+                return Ok(Some(read));
+            }
+            let set = Op::SetData { path: path.clone(), data: assignment.encode(), version: stat.version };
+            if let Ok(reply) = self.guarded(read, vec![set]).await? {
+                return Ok(Some(reply.cause));
+            }
+        }
+    }
+
     /// Deletes a node; that it is gone already is as good.
     pub async fn delete(&self, cause: EventId, path: &str) -> Result<(), Lost> {
         let delete = Op::Delete { path: path.to_owned(), version: -1 };

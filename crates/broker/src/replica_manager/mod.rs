@@ -143,6 +143,17 @@ impl ReplicaManager {
         self.metadata.borrow().is_alive(broker)
     }
 
+    /// Lets a replica obey other settings from now on.
+    pub fn configure(&self, replica: &Replica, settings: Rc<TopicSettings>) {
+        replica.state.borrow_mut().log.set_config(self.log_config(&settings));
+        replica.settings.replace(settings);
+    }
+
+    /// The data directory.
+    pub fn data_directory(&self) -> &str {
+        &self.data
+    }
+
     fn log_config(&self, topic: &TopicSettings) -> LogConfig {
         let bytes = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
         let interval = |value: i64| if value == i64::MAX { u64::MAX } else { u64::try_from(value).unwrap_or(u64::MAX) };

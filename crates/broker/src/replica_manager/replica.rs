@@ -142,6 +142,19 @@ impl Replica {
         self.state.borrow().log.offset_for_timestamp(timestamp).map_err(|error| error.code())
     }
 
+    /// The record with the greatest timestamp, the first of several: its offset and timestamp.
+    ///
+    /// # Errors
+    /// `KAFKA_STORAGE_ERROR`.
+    pub fn offset_of_max_timestamp(&self) -> Result<Option<(i64, i64)>, ErrorCode> {
+        self.state.borrow().log.offset_of_max_timestamp().map_err(|error| error.code())
+    }
+
+    /// Size of its log, in bytes.
+    pub fn size(&self) -> u64 {
+        self.state.borrow().log.size()
+    }
+
     /// Log start offset.
     pub fn log_start(&self) -> i64 {
         self.state.borrow().log.start_offset()

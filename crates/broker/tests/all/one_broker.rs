@@ -32,6 +32,24 @@ fn a_topic_is_created_written_and_read() {
 }
 
 #[test]
+fn offsets_are_found_by_time() {
+    simulate(8, async |world| {
+        let mut cluster = Cluster::start(world, 1, &[]).await;
+        cluster.create_topic(1, 1, &[]).await;
+        assert_eq!(cluster.list_offset(1, -3, 7).await, Ok(-1), "an empty log has no greatest timestamp");
+        for time in [1_000, 3_000, 2_000] {
+            let mut builder = wire::batch::BatchBuilder::default();
+            builder.append(time, None, Some(b"first"), &[]);
+            builder.append(time + 10, None, Some(b"second"), &[]);
+            cluster.produce_batch(1, -1, builder.build(0, -1), 1_000).await.unwrap();
+        }
+        for (asked, found) in [(0, 0), (1_000, 0), (1_001, 1), (1_011, 2), (3_011, -1), (-3, 3)] {
+            assert_eq!(cluster.list_offset(1, asked, 7).await, Ok(found), "{asked}");
+        }
+    });
+}
+
+#[test]
 fn every_event_but_the_brokers_start_has_a_cause_before_it() {
     simulate(2, async |world| {
         let mut cluster = Cluster::start(world, 1, &[]).await;

@@ -149,8 +149,14 @@ apis! {
     20 DeleteTopics(DeleteTopicsRequest, DeleteTopicsResponse) Client 1..=6;
     22 InitProducerId(InitProducerIdRequest, InitProducerIdResponse) Client 0..=4;
     23 OffsetForLeaderEpoch(OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse) Client 2..=4;
+    32 DescribeConfigs(DescribeConfigsRequest, DescribeConfigsResponse) Client 1..=4;
+    33 AlterConfigs(AlterConfigsRequest, AlterConfigsResponse) Client 0..=2;
+    35 DescribeLogDirs(DescribeLogDirsRequest, DescribeLogDirsResponse) Client 1..=4;
+    37 CreatePartitions(CreatePartitionsRequest, CreatePartitionsResponse) Client 0..=3;
     42 DeleteGroups(DeleteGroupsRequest, DeleteGroupsResponse) Client 0..=2;
+    44 IncrementalAlterConfigs(IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse) Client 0..=1;
     47 OffsetDelete(OffsetDeleteRequest, OffsetDeleteResponse) Client 0..=0;
+    60 DescribeCluster(DescribeClusterRequest, DescribeClusterResponse) Client 0..=2;
 }
 
 impl Api {

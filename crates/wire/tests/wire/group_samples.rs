@@ -3,6 +3,7 @@
 use odradek_wire::kafka::messages::*;
 use odradek_wire::kafka::{Api, Request, Response};
 
+use super::admin_samples;
 use super::samples::{When, bytes, text, topic};
 
 fn group() -> GroupId {
@@ -76,7 +77,7 @@ pub fn request(api: Api, version: i16) -> Request {
                 ]),
             ])
             .into(),
-        other => unreachable!("{other:?} is not about groups"),
+        other => admin_samples::request(other, version),
     }
 }
 
@@ -201,7 +202,7 @@ pub fn response(api: Api, version: i16) -> Response {
                 ]),
             ])
             .into(),
-        other => unreachable!("{other:?} is not about groups"),
+        other => admin_samples::response(other, version),
     }
 }
 

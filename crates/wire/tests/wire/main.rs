@@ -1,5 +1,6 @@
 //! One test binary, so that one counting allocator serves all of it.
 
+mod admin_samples;
 mod allocation;
 mod batches;
 mod group_samples;
