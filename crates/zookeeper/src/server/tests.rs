@@ -1,6 +1,7 @@
 use super::*;
 use crate::txn::Origin;
-use wire::jute::{OpCode, Reply, Response, WatcherEvent};
+use crate::types::CreateMode;
+use wire::jute::{Acl, Id, OpCode, Operation, OperationResult, Reply, Response, WatcherEvent, permission};
 
 const CAUSE: EventId = EventId(7);
 const APP: ConnectionId = 1;
@@ -21,7 +22,7 @@ impl Fixture {
     }
 
     fn connect(&mut self, connection: ConnectionId, request: &ConnectRequest) -> Vec<Effect> {
-        self.server.on_accepted(connection);
+        self.server.on_accepted(connection, Name::new("10.0.0.9"));
         self.server.on_frame(CAUSE, connection, request.encode(), 55);
         self.effects()
     }
@@ -53,7 +54,7 @@ impl Fixture {
 }
 
 fn create(path: &str) -> Request {
-    Request::Write(Operation::Create { path: path.into(), data: None, acl: vec![], flags: 0 })
+    Request::Write(Operation::Create { path: path.into(), data: None, acl: Acl::open(), flags: 0 })
 }
 
 fn get_data(path: &str, watch: bool) -> Request {
@@ -192,7 +193,7 @@ fn watches_set_again_fire_for_what_was_missed_and_stand_for_the_rest() {
 #[test]
 fn what_cannot_be_served_is_refused_in_turn_and_garbage_closes() {
     let mut fixture = Fixture::with_client();
-    let container = Request::Write(Operation::Create { path: "/c".into(), data: None, acl: vec![], flags: 4 });
+    let container = Request::Write(Operation::Create { path: "/c".into(), data: None, acl: Acl::open(), flags: 4 });
     assert_eq!(answered(&fixture.ask(1, container)), [1]);
     assert_eq!(answered(&fixture.ask(2, Request::SetAcl { path: "/".into(), acl: vec![], version: -1 })), [2]);
     fixture.server.on_frame(CAUSE, APP, Bytes::from_static(b"\0\0\0\x02xx"), 0);
@@ -204,7 +205,7 @@ fn a_failed_multi_is_answered_as_zookeeper_does() {
     let mut fixture = Fixture::with_client();
     let operations = ["/a", "/zookeeper", "/b"];
     let operations =
-        operations.map(|path| Operation::Create { path: path.into(), data: None, acl: vec![], flags: 0 }).to_vec();
+        operations.map(|path| Operation::Create { path: path.into(), data: None, acl: Acl::open(), flags: 0 }).to_vec();
     let (tag, action) = submitted(&fixture.ask(1, Request::Multi(operations)));
     fixture.deliver(55, tag, action);
     let sent = fixture.effects();
@@ -212,5 +213,5 @@ fn a_failed_multi_is_answered_as_zookeeper_does() {
     let Reply::Answer { header, body } = jute::decode_reply(frame.clone()).unwrap() else { panic!("an answer") };
     let Response::Multi(results) = Response::get(OpCode::Multi, body).unwrap() else { panic!("a multi") };
     let codes = [0, ErrorCode::NodeExists.code(), ErrorCode::RuntimeInconsistency.code()];
-    assert_eq!((header.error, results), (0, codes.map(jute::OperationResult::Error).to_vec()));
+    assert_eq!((header.error, results), (0, codes.map(OperationResult::Error).to_vec()));
 }
