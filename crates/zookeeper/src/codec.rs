@@ -59,6 +59,12 @@ impl Encoder {
         self
     }
 
+    /// Bytes behind their length, which is -1 if there are none.
+    pub fn nullable_bytes(&mut self, value: Option<&[u8]>) -> &mut Self {
+        self.0.buffer(value);
+        self
+    }
+
     /// Text behind its length.
     pub fn text(&mut self, value: &str) -> &mut Self {
         self.0.ustring(value);
@@ -129,6 +135,16 @@ impl Decoder {
     /// Bytes behind their length.
     pub fn bytes(&mut self) -> Result<Bytes, Malformed> {
         self.0.buffer()?.ok_or(MALFORMED)
+    }
+
+    /// Bytes behind their length, or none.
+    pub fn nullable_bytes(&mut self) -> Result<Option<Bytes>, Malformed> {
+        self.0.buffer()
+    }
+
+    /// Whether all has been taken.
+    pub fn is_empty(&self) -> bool {
+        self.0.remaining() == 0
     }
 
     /// Text behind its length.

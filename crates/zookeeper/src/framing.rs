@@ -7,13 +7,19 @@ use wire::jute::{self, OpCode};
 /// A snapshot of a large tree must fit into one frame.
 const QUORUM_MAXIMUM: usize = 256 << 20;
 
-/// Between clients and members: jute.
+/// Between clients and members: jute, or four-letter words and their answers.
 pub(crate) fn client() -> Framing {
     Framing {
         protocol: Protocol::ZooKeeper,
         maximum: jute::MAXIMUM_FRAME + 4,
-        length: |buffered| jute::frame_length(buffered).map_err(|_| BadFrame),
+        length: |buffered| match jute::text_length(buffered) {
+            Some(length) => Ok(Some(length)),
+            None => jute::frame_length(buffered).map_err(|_| BadFrame),
+        },
         describe: |frame, from_client| {
+            if let Some(word) = jute::four_letter_word(frame) {
+                return Label { api: Some(Name::new(word)), correlation: 0 };
+            }
             let label = jute::describe(frame, from_client);
             let operation = label.api.and_then(|api| OpCode::from_code(i32::from(api)));
             Label { api: operation.map(|operation| Name::new(name(operation))), correlation: label.correlation }
@@ -58,6 +64,10 @@ fn name(operation: OpCode) -> &'static str {
         OpCode::Create2 => "create2",
         OpCode::Auth => "auth",
         OpCode::SetWatches => "setWatches",
+        OpCode::SetWatches2 => "setWatches2",
+        OpCode::CheckWatches => "checkWatches",
+        OpCode::RemoveWatches => "removeWatches",
+        OpCode::AddWatch => "addWatch",
         OpCode::CreateSession => "connect",
         OpCode::CloseSession => "closeSession",
         OpCode::Error => "error",

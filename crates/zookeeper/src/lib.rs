@@ -1,11 +1,13 @@
 //! An ensemble that speaks ZooKeeper's client protocol, and its client. See README.md for the map.
 
+pub mod acl;
 mod client;
 pub mod codec;
 pub mod election;
 mod framing;
 mod member;
 mod outbox;
+pub mod path;
 mod server;
 pub mod sessions;
 mod storage;

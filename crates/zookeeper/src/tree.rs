@@ -5,9 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use trace::ZnodeChange;
 
+use wire::jute::{Acl, permission};
+
+use crate::acl::{AccessControl, Credentials};
 use crate::codec::{Decoder, Encoder, MALFORMED, Malformed};
-use crate::txn::{Action, Txn};
-use crate::types::{CreateMode, Created, ErrorCode, Op, OpResult, Stat, Zxid, fnv};
+use crate::path::{has_parent, is_special, is_valid, name_of, parent_of};
+use crate::txn::{Action, Operation, Txn};
+use crate::types::{CreateMode, ErrorCode, Stat, Zxid, fnv};
 
 /// What happened to a znode; watches and the trace are told.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,18 +35,34 @@ pub struct Failure {
     pub error: ErrorCode,
 }
 
+/// What an [`Operation`] did.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// A znode exists now, under this path.
+    Created(String, Stat),
+    /// It is gone.
+    Deleted,
+    /// Its data is replaced.
+    DataSet(Stat),
+    /// The condition held.
+    Checked,
+    /// Its access control list is replaced.
+    AclSet(Stat),
+}
+
 /// What a transaction did.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Applied {
-    /// One result an operation, or the failure; nothing was changed then.
-    pub result: Result<Vec<OpResult>, Failure>,
+    /// One outcome an operation, or the failure; nothing was changed then.
+    pub result: Result<Vec<Outcome>, Failure>,
     /// What changed, in order.
     pub changes: Vec<Change>,
 }
 
 #[derive(Clone, PartialEq, Debug)]
 struct Node {
-    data: Bytes,
+    data: Option<Bytes>,
+    acl: AccessControl,
     /// Its `cversion` counts created children only: that number names sequential ones. [`Node::stat`] turns it into
     /// what clients see, creations and deletions.
     stat: Stat,
@@ -50,7 +70,7 @@ struct Node {
 }
 
 impl Node {
-    fn new(data: Bytes, owner: u64, zxid: Zxid, time: i64) -> Node {
+    fn new(data: Option<Bytes>, acl: AccessControl, owner: u64, zxid: Zxid, time: i64) -> Node {
         let stat = Stat {
             czxid: zxid.0,
             mzxid: zxid.0,
@@ -60,14 +80,18 @@ impl Node {
             ephemeral_owner: owner,
             ..Stat::default()
         };
-        Node { data, stat, children: BTreeSet::new() }
+        Node { data, acl, stat, children: BTreeSet::new() }
+    }
+
+    fn data_length(&self) -> usize {
+        self.data.as_ref().map_or(0, Bytes::len)
     }
 
     fn stat(&self) -> Stat {
         let children = self.children.len() as i32;
         Stat {
             cversion: self.stat.cversion.wrapping_mul(2).wrapping_sub(children),
-            data_length: self.data.len() as i32,
+            data_length: self.data_length() as i32,
             num_children: children,
             ..self.stat
         }
@@ -88,6 +112,25 @@ pub struct Tree {
     last_zxid: Zxid,
 }
 
+/// How much a tree holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Size {
+    /// Znodes.
+    pub nodes: usize,
+    /// Of these, ephemerals.
+    pub ephemerals: usize,
+    /// Bytes of paths and data.
+    pub bytes: usize,
+}
+
+/// Whose operation is applied, as part of which transaction.
+#[derive(Clone, Copy)]
+struct Context<'a> {
+    zxid: Zxid,
+    txn: &'a Txn,
+    credentials: &'a Credentials,
+}
+
 /// How to take an operation of a failed multi back: what a path held before it.
 type Undo = Vec<(String, Option<Node>)>;
 
@@ -96,7 +139,7 @@ impl Default for Tree {
     fn default() -> Tree {
         let mut nodes = BTreeMap::new();
         for (path, child) in [("/", Some("zookeeper")), ("/zookeeper", Some("quota")), ("/zookeeper/quota", None)] {
-            let mut node = Node::new(Bytes::new(), 0, Zxid::ZERO, 0);
+            let mut node = Node::new(Some(Bytes::new()), AccessControl::default(), 0, Zxid::ZERO, 0);
             node.children.extend(child.map(str::to_owned));
             nodes.insert(path.to_owned(), node);
         }
@@ -111,7 +154,7 @@ impl Tree {
     }
 
     /// A znode's data and stat.
-    pub fn get(&self, path: &str) -> Option<(Bytes, Stat)> {
+    pub fn get(&self, path: &str) -> Option<(Option<Bytes>, Stat)> {
         self.nodes.get(path).map(|node| (node.data.clone(), node.stat()))
     }
 
@@ -123,6 +166,29 @@ impl Tree {
     /// The names of a znode's children, sorted, and its stat.
     pub fn children(&self, path: &str) -> Option<(Vec<String>, Stat)> {
         self.nodes.get(path).map(|node| (node.children.iter().cloned().collect(), node.stat()))
+    }
+
+    /// Whether these credentials give any of these permissions on a znode.
+    ///
+    /// # Errors
+    /// `NoNode`, `NoAuth`.
+    pub fn check_access(&self, path: &str, permissions: i32, credentials: &Credentials) -> Result<(), ErrorCode> {
+        self.node(path)?.acl.check(permissions, credentials)
+    }
+
+    /// A znode's access control list, as these credentials may see it.
+    ///
+    /// # Errors
+    /// `NoNode`, `NoAuth`.
+    pub fn acl(&self, path: &str, credentials: &Credentials) -> Result<Vec<Acl>, ErrorCode> {
+        self.node(path)?.acl.visible(credentials)
+    }
+
+    /// How much it holds.
+    pub fn size(&self) -> Size {
+        let bytes = self.nodes.iter().map(|(path, node)| path.len() + node.data_length()).sum();
+        let ephemerals = self.sessions.values().map(|session| session.ephemerals.len()).sum();
+        Size { nodes: self.nodes.len(), ephemerals, bytes }
     }
 
     /// The open sessions and their timeouts in milliseconds.
@@ -153,7 +219,7 @@ impl Tree {
         Applied { result, changes }
     }
 
-    fn perform(&mut self, zxid: Zxid, txn: &Txn, changes: &mut Vec<Change>) -> Result<Vec<OpResult>, Failure> {
+    fn perform(&mut self, zxid: Zxid, txn: &Txn, changes: &mut Vec<Change>) -> Result<Vec<Outcome>, Failure> {
         let fail = |error| Failure { index: 0, error };
         match &txn.action {
             Action::Fail(error) => Err(fail(*error)),
@@ -172,26 +238,27 @@ impl Tree {
                 self.sessions.remove(&txn.session);
                 Ok(Vec::new())
             }
-            Action::One(op) => {
-                let result = self.operate(zxid, txn, op, &mut Vec::new(), changes);
-                result.map(|result| vec![result]).map_err(fail)
+            Action::One(operation, credentials) => {
+                let outcome = self.operate(Context { zxid, txn, credentials }, operation, &mut Vec::new(), changes);
+                outcome.map(|outcome| vec![outcome]).map_err(fail)
             }
-            Action::Multi(ops) => self.multi(zxid, txn, ops, changes),
+            Action::Multi(operations, credentials) => {
+                self.multi(Context { zxid, txn, credentials }, operations, changes)
+            }
         }
     }
 
     fn multi(
         &mut self,
-        zxid: Zxid,
-        txn: &Txn,
-        ops: &[Op],
+        context: Context<'_>,
+        operations: &[Operation],
         changes: &mut Vec<Change>,
-    ) -> Result<Vec<OpResult>, Failure> {
+    ) -> Result<Vec<Outcome>, Failure> {
         let mut undo = Undo::new();
-        let mut results = Vec::new();
-        for (index, op) in ops.iter().enumerate() {
-            match self.operate(zxid, txn, op, &mut undo, changes) {
-                Ok(result) => results.push(result),
+        let mut outcomes = Vec::new();
+        for (index, operation) in operations.iter().enumerate() {
+            match self.operate(context, operation, &mut undo, changes) {
+                Ok(outcome) => outcomes.push(outcome),
                 Err(error) => {
                     self.restore(undo);
                     changes.clear();
@@ -199,7 +266,7 @@ impl Tree {
                 }
             }
         }
-        Ok(results)
+        Ok(outcomes)
     }
 
     fn restore(&mut self, undo: Undo) {
@@ -229,69 +296,102 @@ impl Tree {
 
     fn operate(
         &mut self,
-        zxid: Zxid,
-        txn: &Txn,
-        op: &Op,
+        context: Context<'_>,
+        operation: &Operation,
         undo: &mut Undo,
         changes: &mut Vec<Change>,
-    ) -> Result<OpResult, ErrorCode> {
-        match op {
-            Op::Create { path, data, mode } => self.create(zxid, txn, (path, data, *mode), undo, changes),
-            Op::Delete { path, version } => {
-                if path == "/" {
+    ) -> Result<Outcome, ErrorCode> {
+        let Context { zxid, txn, credentials } = context;
+        match operation {
+            Operation::Refused(error) => Err(*error),
+            Operation::Create { path, data, acl, mode } => {
+                self.create(context, (path, *mode), (data.clone(), acl.clone()), undo, changes)
+            }
+            Operation::Delete { path, version } => {
+                if !has_parent(path) || is_special(path) {
                     return Err(ErrorCode::BadArguments);
                 }
-                let node = self.versioned(path, *version)?;
+                self.check_access(parent_of(path), permission::DELETE, credentials)?;
+                let node = self.node(path)?;
+                check_version(*version, node.stat.version)?;
                 if !node.children.is_empty() {
                     return Err(ErrorCode::NotEmpty);
                 }
                 self.remove(path, zxid, undo, changes);
-                Ok(OpResult::Deleted)
+                Ok(Outcome::Deleted)
             }
-            Op::SetData { path, data, version } => {
-                undo.push((path.clone(), Some(self.versioned(path, *version)?.clone())));
+            Operation::SetData { path, data, version } => {
+                let before = self.permitted(path, permission::WRITE, credentials)?;
+                check_version(*version, before.stat.version)?;
+                undo.push((path.clone(), Some(before.clone())));
                 let node = self.nodes.get_mut(path).expect("found above");
                 node.data = data.clone();
                 node.stat.version = node.stat.version.wrapping_add(1);
                 node.stat.mzxid = zxid.0;
                 node.stat.mtime = txn.time;
                 let (version, owner) = (node.stat.version, node.stat.ephemeral_owner);
+                let stat = node.stat();
                 changes.push(Change { path: path.clone(), kind: ZnodeChange::DataChanged, version, owner });
-                Ok(OpResult::Set(self.nodes[path].stat()))
+                Ok(Outcome::DataSet(stat))
             }
-            Op::Check { path, version } => self.versioned(path, *version).map(|_| OpResult::Checked),
+            Operation::Check { path, version } => {
+                check_version(*version, self.permitted(path, permission::READ, credentials)?.stat.version)?;
+                Ok(Outcome::Checked)
+            }
+            Operation::SetAcl { path, acl, version } => {
+                let before = self.permitted(path, permission::ADMIN, credentials)?;
+                check_version(*version, before.stat.aversion)?;
+                undo.push((path.clone(), Some(before.clone())));
+                let node = self.nodes.get_mut(path).expect("found above");
+                node.acl = acl.clone();
+                node.stat.aversion = node.stat.aversion.wrapping_add(1);
+                Ok(Outcome::AclSet(node.stat()))
+            }
         }
     }
 
-    fn versioned(&self, path: &str, version: i32) -> Result<&Node, ErrorCode> {
-        let node = self.nodes.get(path).ok_or(ErrorCode::NoNode)?;
-        if version != -1 && version != node.stat.version { Err(ErrorCode::BadVersion) } else { Ok(node) }
+    fn node(&self, path: &str) -> Result<&Node, ErrorCode> {
+        self.nodes.get(path).ok_or(ErrorCode::NoNode)
     }
 
+    /// The znode, if it is there and may be used so.
+    fn permitted(&self, path: &str, permissions: i32, credentials: &Credentials) -> Result<&Node, ErrorCode> {
+        if !is_valid(path) {
+            return Err(ErrorCode::BadArguments);
+        }
+        let node = self.node(path)?;
+        node.acl.check(permissions, credentials)?;
+        Ok(node)
+    }
+
+    /// Checks in ZooKeeper's order: of several errors, clients are told the same one.
     fn create(
         &mut self,
-        zxid: Zxid,
-        txn: &Txn,
-        (path, data, mode): (&str, &Bytes, CreateMode),
+        Context { zxid, txn, credentials }: Context<'_>,
+        (path, mode): (&str, CreateMode),
+        (data, acl): (Option<Bytes>, AccessControl),
         undo: &mut Undo,
         changes: &mut Vec<Change>,
-    ) -> Result<OpResult, ErrorCode> {
+    ) -> Result<Outcome, ErrorCode> {
+        if !has_parent(path) {
+            return Err(ErrorCode::BadArguments);
+        }
         let parent_path = parent_of(path).to_owned();
+        let parent = self.node(&parent_path)?;
+        parent.acl.check(permission::CREATE, credentials)?;
         let mut path = path.to_owned();
         if mode.is_sequential() {
             // What follows the last slash may be empty: "/queue/" makes "/queue/0000000000".
-            let number = self.nodes.get(&parent_path).map_or(0, |parent| parent.stat.cversion);
-            path = format!("{path}{number:010}");
+            path = format!("{path}{:010}", parent.stat.cversion);
         }
         if !is_valid(&path) {
             return Err(ErrorCode::BadArguments);
         }
-        let parent = self.nodes.get(&parent_path).ok_or(ErrorCode::NoNode)?;
-        if parent.stat.ephemeral_owner != 0 {
-            return Err(ErrorCode::NoChildrenForEphemerals);
-        }
         if self.nodes.contains_key(&path) {
             return Err(ErrorCode::NodeExists);
+        }
+        if parent.stat.ephemeral_owner != 0 {
+            return Err(ErrorCode::NoChildrenForEphemerals);
         }
         undo.push((parent_path.clone(), Some(parent.clone())));
         undo.push((path.clone(), None));
@@ -301,9 +401,11 @@ impl Tree {
         parent.stat.pzxid = zxid.0;
         let owner = if mode.is_ephemeral() { txn.session } else { 0 };
         self.own(owner, &path);
-        self.nodes.insert(path.clone(), Node::new(data.clone(), owner, zxid, txn.time));
+        let node = Node::new(data, acl, owner, zxid, txn.time);
+        let stat = node.stat();
+        self.nodes.insert(path.clone(), node);
         changes.push(Change { path: path.clone(), kind: ZnodeChange::Created, version: 0, owner });
-        Ok(OpResult::Created(Created { path, czxid: zxid.0 }))
+        Ok(Outcome::Created(path, stat))
     }
 
     fn remove(&mut self, path: &str, zxid: Zxid, undo: &mut Undo, changes: &mut Vec<Change>) {
@@ -320,7 +422,7 @@ impl Tree {
         changes.push(Change { path: path.to_owned(), kind: ZnodeChange::Deleted, version, owner });
     }
 
-    /// The whole state as bytes.
+    /// The whole state as bytes. Access control lists that are not open follow at the end.
     pub fn encode(&self) -> Bytes {
         let mut encoder = Encoder::new();
         encoder.u64(self.last_zxid.0).u32(self.sessions.len() as u32);
@@ -330,9 +432,14 @@ impl Tree {
         encoder.u32(self.nodes.len() as u32);
         for (path, node) in &self.nodes {
             let stat = &node.stat;
-            encoder.text(path).bytes(&node.data);
+            encoder.text(path).nullable_bytes(node.data.as_deref());
             encoder.u64(stat.czxid).u64(stat.mzxid).u64(stat.pzxid).i64(stat.ctime).i64(stat.mtime);
             encoder.i32(stat.version).i32(stat.cversion).i32(stat.aversion).u64(stat.ephemeral_owner);
+        }
+        let lists: Vec<(&String, &AccessControl)> =
+            self.nodes.iter().map(|(path, node)| (path, &node.acl)).filter(|(_, acl)| !acl.is_open()).collect();
+        if !lists.is_empty() {
+            encoder.list(&lists, |encoder, (path, acl)| acl.encode(encoder.text(path)));
         }
         encoder.finish()
     }
@@ -345,7 +452,7 @@ impl Tree {
             Ok((decoder.u64()?, Session { timeout_ms: decoder.u32()?, ephemerals: BTreeSet::new() }))
         })?;
         let nodes = decoder.list(|decoder| {
-            let (path, data) = (decoder.text()?, decoder.bytes()?);
+            let (path, data) = (decoder.text()?, decoder.nullable_bytes()?);
             let stat = Stat {
                 czxid: decoder.u64()?,
                 mzxid: decoder.u64()?,
@@ -359,9 +466,15 @@ impl Tree {
                 data_length: 0,
                 num_children: 0,
             };
-            Ok((path, Node { data, stat, children: BTreeSet::new() }))
+            Ok((path, Node { data, acl: AccessControl::default(), stat, children: BTreeSet::new() }))
         })?;
         let mut tree = Tree { nodes: nodes.into_iter().collect(), sessions: sessions.into_iter().collect(), last_zxid };
+        if !decoder.is_empty() {
+            let lists = decoder.list(|decoder| Ok((decoder.text()?, AccessControl::decode(decoder)?)))?;
+            for (path, acl) in lists {
+                tree.nodes.get_mut(&path).ok_or(MALFORMED)?.acl = acl;
+            }
+        }
         tree.link()?;
         Ok(tree)
     }
@@ -387,24 +500,8 @@ impl Tree {
     }
 }
 
-/// The path of a znode's parent; the root's is itself.
-pub fn parent_of(path: &str) -> &str {
-    match path.rfind('/') {
-        None | Some(0) => "/",
-        Some(slash) => &path[..slash],
-    }
-}
-
-fn name_of(path: &str) -> &str {
-    path.rsplit('/').next().expect("split gives at least one")
-}
-
-/// Whether `path` may name a znode.
-pub fn is_valid(path: &str) -> bool {
-    path == "/"
-        || path.strip_prefix('/').is_some_and(|rest| {
-            rest.split('/').all(|name| !name.is_empty() && name != "." && name != ".." && !name.contains('\0'))
-        })
+fn check_version(expected: i32, version: i32) -> Result<(), ErrorCode> {
+    if expected == -1 || expected == version { Ok(()) } else { Err(ErrorCode::BadVersion) }
 }
 
 #[cfg(test)]

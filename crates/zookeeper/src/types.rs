@@ -82,7 +82,7 @@ impl CreateMode {
     }
 }
 
-/// One change of the tree, alone or in a multi.
+/// What a [`crate::Client`] may ask to change, alone or in a multi. What it creates is open to all.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Op {
     /// Creates a znode.
@@ -229,12 +229,15 @@ pub enum ErrorCode {
     /// No such operation here.
     #[error("not implemented")]
     Unimplemented,
-    /// A path or a mode is invalid.
+    /// A path, a mode or a kind of watch is invalid.
     #[error("bad arguments")]
     BadArguments,
     /// No such znode, or its parent is missing.
     #[error("no such znode")]
     NoNode,
+    /// The znode's ACL does not permit it.
+    #[error("not permitted")]
+    NoAuth,
     /// The znode has another version.
     #[error("the znode has another version")]
     BadVersion,
@@ -250,6 +253,15 @@ pub enum ErrorCode {
     /// The session is gone.
     #[error("the session expired")]
     SessionExpired,
+    /// An ACL is empty, or names who cannot be authenticated here.
+    #[error("the ACL is invalid")]
+    InvalidAcl,
+    /// Credentials of a scheme that is not known here.
+    #[error("authentication failed")]
+    AuthFailed,
+    /// There is no such watch.
+    #[error("no such watch")]
+    NoWatcher,
     /// The session is attached to another member now.
     #[error("the session moved to another member")]
     SessionMoved,
@@ -259,17 +271,21 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
-    const KNOWN: [ErrorCode; 11] = [
+    const KNOWN: [ErrorCode; 15] = [
         ErrorCode::RuntimeInconsistency,
         ErrorCode::Marshalling,
         ErrorCode::Unimplemented,
         ErrorCode::BadArguments,
         ErrorCode::NoNode,
+        ErrorCode::NoAuth,
         ErrorCode::BadVersion,
         ErrorCode::NoChildrenForEphemerals,
         ErrorCode::NodeExists,
         ErrorCode::NotEmpty,
         ErrorCode::SessionExpired,
+        ErrorCode::InvalidAcl,
+        ErrorCode::AuthFailed,
+        ErrorCode::NoWatcher,
         ErrorCode::SessionMoved,
     ];
 
@@ -281,11 +297,15 @@ impl ErrorCode {
             ErrorCode::Unimplemented => -6,
             ErrorCode::BadArguments => -8,
             ErrorCode::NoNode => -101,
+            ErrorCode::NoAuth => -102,
             ErrorCode::BadVersion => -103,
             ErrorCode::NoChildrenForEphemerals => -108,
             ErrorCode::NodeExists => -110,
             ErrorCode::NotEmpty => -111,
             ErrorCode::SessionExpired => -112,
+            ErrorCode::InvalidAcl => -114,
+            ErrorCode::AuthFailed => -115,
+            ErrorCode::NoWatcher => -121,
             ErrorCode::SessionMoved => -118,
             ErrorCode::Other(code) => code,
         }

@@ -1,10 +1,12 @@
-//! Watches of one member's clients: one-shot, kept by the member, gone with the connection.
+//! Watches of one member's clients, kept by the member and gone with the connection: one-shot, or persistent.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use trace::ZnodeChange;
+use wire::jute::WatcherType;
 
-use crate::tree::{Change, parent_of};
+use crate::path::{lineage, parent_of};
+use crate::tree::Change;
 use crate::types::WatchKind;
 
 /// A client connection that watches.
@@ -16,6 +18,10 @@ enum Aspect {
     Data,
     /// Its children: getChildren.
     Children,
+    /// Both, and the watch stays.
+    Persistent,
+    /// It and all below it, but not their lists of children; the watch stays.
+    Recursive,
 }
 
 /// An event for one watcher.
@@ -47,6 +53,45 @@ impl Watches {
         self.add(watcher, path, Aspect::Children);
     }
 
+    /// Watches a znode's data and children until the watch is removed.
+    pub fn watch_persistently(&mut self, watcher: Watcher, path: &str) {
+        self.add(watcher, path, Aspect::Persistent);
+    }
+
+    /// Watches a znode and all below it until the watch is removed.
+    pub fn watch_recursively(&mut self, watcher: Watcher, path: &str) {
+        self.add(watcher, path, Aspect::Recursive);
+    }
+
+    /// Whether `watcher` has a watch of these types on the znode.
+    pub fn contains(&self, watcher: Watcher, path: &str, types: WatcherType) -> bool {
+        let watched = self.by_watcher.get(&watcher);
+        watched.is_some_and(|watched| aspects(types).iter().any(|aspect| watched.contains(&(path.to_owned(), *aspect))))
+    }
+
+    /// Forgets the watches of these types that `watcher` has on the znode. False if there is none.
+    pub fn remove_from(&mut self, watcher: Watcher, path: &str, types: WatcherType) -> bool {
+        let found = self.contains(watcher, path, types);
+        for aspect in aspects(types) {
+            let key = (path.to_owned(), *aspect);
+            if self.by_watcher.get_mut(&watcher).is_some_and(|watched| watched.remove(&key)) {
+                self.unwatch(watcher, &key);
+            }
+        }
+        if self.by_watcher.get(&watcher).is_some_and(BTreeSet::is_empty) {
+            self.by_watcher.remove(&watcher);
+        }
+        found
+    }
+
+    fn unwatch(&mut self, watcher: Watcher, key: &(String, Aspect)) {
+        let watchers = self.by_path.get_mut(key).expect("both maps hold the same watches");
+        watchers.remove(&watcher);
+        if watchers.is_empty() {
+            self.by_path.remove(key);
+        }
+    }
+
     fn add(&mut self, watcher: Watcher, path: &str, aspect: Aspect) {
         let key = (path.to_owned(), aspect);
         self.by_watcher.entry(watcher).or_default().insert(key.clone());
@@ -56,11 +101,7 @@ impl Watches {
     /// Forgets all that `watcher` watches.
     pub fn remove(&mut self, watcher: Watcher) {
         for key in self.by_watcher.remove(&watcher).unwrap_or_default() {
-            let watchers = self.by_path.get_mut(&key).expect("both maps hold the same watches");
-            watchers.remove(&watcher);
-            if watchers.is_empty() {
-                self.by_path.remove(&key);
-            }
+            self.unwatch(watcher, &key);
         }
     }
 
@@ -74,7 +115,7 @@ impl Watches {
         self.by_watcher.is_empty()
     }
 
-    /// Fires and removes what `change` concerns. A watcher of both data and children hears of a deletion once.
+    /// Fires what `change` concerns, and removes what is one-shot. Whoever watches in several ways hears of each event once.
     pub fn trigger(&mut self, change: &Change) -> Vec<Fired> {
         let mut fired = Vec::new();
         match change.kind {
@@ -103,7 +144,22 @@ impl Watches {
                 watchers.insert(watcher);
             }
         }
+        let mut staying = |path: &str, aspect| {
+            watchers.extend(self.by_path.get(&(path.to_owned(), aspect)).into_iter().flatten());
+        };
+        staying(path, Aspect::Persistent);
+        if kind != WatchKind::ChildrenChanged {
+            lineage(path).for_each(|path| staying(path, Aspect::Recursive));
+        }
         fired.extend(watchers.into_iter().map(|watcher| Fired { watcher, path: path.to_owned(), kind }));
+    }
+}
+
+fn aspects(types: WatcherType) -> &'static [Aspect] {
+    match types {
+        WatcherType::Data => &[Aspect::Data],
+        WatcherType::Children => &[Aspect::Children],
+        WatcherType::Any => &[Aspect::Data, Aspect::Children, Aspect::Persistent, Aspect::Recursive],
     }
 }
 
@@ -149,6 +205,43 @@ mod tests {
         watches.watch_data(1, "/a");
         let fired = watches.trigger(&change("/a", ZnodeChange::Created));
         assert_eq!(fired[0].kind, WatchKind::Created);
+    }
+
+    #[test]
+    fn a_persistent_watch_stays_and_a_recursive_one_sees_all_below() {
+        let mut watches = Watches::default();
+        watches.watch_persistently(1, "/a");
+        watches.watch_recursively(2, "/a");
+        watches.watch_data(1, "/a");
+        let mut told = |path, kind| {
+            let fired = watches.trigger(&change(path, kind));
+            fired.into_iter().map(|fired| (fired.watcher, fired.path, fired.kind)).collect::<Vec<_>>()
+        };
+        let event = |watcher, path: &str, kind| (watcher, path.to_owned(), kind);
+        for _ in 0..2 {
+            let both = [event(1, "/a", WatchKind::DataChanged), event(2, "/a", WatchKind::DataChanged)];
+            assert_eq!(told("/a", ZnodeChange::DataChanged), both, "once each, also who watches twice");
+        }
+        let expected = [event(2, "/a/b", WatchKind::Created), event(1, "/a", WatchKind::ChildrenChanged)];
+        assert_eq!(told("/a/b", ZnodeChange::Created), expected);
+        assert_eq!(told("/a/b/c", ZnodeChange::Deleted), [event(2, "/a/b/c", WatchKind::Deleted)]);
+        assert!(told("/b", ZnodeChange::Created).is_empty());
+    }
+
+    #[test]
+    fn only_watches_of_the_types_named_are_removed() {
+        let mut watches = Watches::default();
+        watches.watch_data(1, "/a");
+        watches.watch_children(1, "/a");
+        watches.watch_recursively(1, "/a");
+        watches.watch_data(2, "/a");
+        assert!(watches.remove_from(1, "/a", WatcherType::Data));
+        assert!(!watches.contains(1, "/a", WatcherType::Data));
+        assert!(!watches.remove_from(1, "/a", WatcherType::Data), "gone");
+        assert!(watches.contains(1, "/a", WatcherType::Children));
+        assert!(watches.remove_from(1, "/a", WatcherType::Any));
+        assert!(!watches.remove_from(1, "/a", WatcherType::Any), "gone");
+        assert_eq!(watches.len(), 1, "another client's");
     }
 
     #[test]

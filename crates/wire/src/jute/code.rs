@@ -59,16 +59,24 @@ codes! {
         Ping = 11,
         /// List a znode's children, with its stat.
         GetChildren2 = 12,
-        /// Check a znode's version; only within a multi.
+        /// Check a znode's version; clients send it only within a multi.
         Check = 13,
         /// Several operations, all or none.
         Multi = 14,
         /// Create a znode; the reply has its stat.
         Create2 = 15,
+        /// Does the connection watch a znode?
+        CheckWatches = 17,
+        /// Stop watching a znode.
+        RemoveWatches = 18,
         /// Authenticate.
         Auth = 100,
         /// Restore watches after a reconnect.
         SetWatches = 101,
+        /// The same, with persistent watches.
+        SetWatches2 = 105,
+        /// Watch a znode, or all below it, until the watch is removed.
+        AddWatch = 106,
         /// Begin a session: the connect request, which has no header and so no code of its own.
         CreateSession = -10,
         /// End the session.
@@ -135,6 +143,28 @@ codes! {
         PersistentSequential = 2,
         /// Ephemeral, with a rising number appended to its name.
         EphemeralSequential = 3,
+    }
+}
+
+codes! {
+    /// How long a watch added by `addWatch` lasts and how far it sees.
+    AddWatchMode: i32 {
+        /// It stays when it has fired.
+        Persistent = 0,
+        /// Persistent, and it covers all znodes below too.
+        PersistentRecursive = 1,
+    }
+}
+
+codes! {
+    /// Which watches of a znode `checkWatches` and `removeWatches` mean.
+    WatcherType: i32 {
+        /// Those of getChildren.
+        Children = 1,
+        /// Those of getData and exists.
+        Data = 2,
+        /// All, persistent ones included.
+        Any = 3,
     }
 }
 

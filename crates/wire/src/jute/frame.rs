@@ -14,6 +14,16 @@ pub fn frame_length(buffered: &[u8]) -> Result<Option<usize>, FrameError> {
     total_length(buffered, MAXIMUM_FRAME)
 }
 
+/// Length of the plain text that stands in a frame's place: a four-letter word, or, to its end, the answer to one. None if it
+/// is no text. Four printable characters would be a length over 500 MB, so there is no ambiguity.
+pub fn text_length(buffered: &[u8]) -> Option<usize> {
+    if let Some(word) = four_letter_word(buffered) {
+        return Some(word.len());
+    }
+    let first: &[u8; PREFIX] = buffered.first_chunk()?;
+    first.iter().all(u8::is_ascii_graphic).then_some(buffered.len())
+}
+
 /// The four-letter word that a connection begins with instead of a frame, if it is one. All of them are lengths over
 /// 1.6 GB if read as a prefix, so there is no ambiguity.
 pub fn four_letter_word(buffered: &[u8]) -> Option<&'static str> {

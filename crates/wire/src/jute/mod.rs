@@ -13,9 +13,9 @@ mod record;
 mod request;
 mod response;
 
-pub use code::{CreateMode, EventType, KeeperState, OpCode, permission, xid};
+pub use code::{AddWatchMode, CreateMode, EventType, KeeperState, OpCode, WatcherType, permission, xid};
 pub use error::ErrorCode;
-pub use frame::{MAXIMUM_FRAME, describe, four_letter_word, frame_length};
+pub use frame::{MAXIMUM_FRAME, describe, four_letter_word, frame_length, text_length};
 pub use multi::{Operation, OperationResult};
 pub use primitives::{Decoder, Encoder, JuteError};
 pub use record::{Acl, ConnectRequest, ConnectResponse, Id, ReplyHeader, RequestHeader, Stat, WatcherEvent};

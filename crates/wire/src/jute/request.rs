@@ -34,6 +34,21 @@ pub enum Request {
     Auth { kind: i32, scheme: String, auth: Option<Bytes> },
     /// Restore watches; those that missed a change after `relative_zxid` fire at once.
     SetWatches { relative_zxid: i64, data: Vec<String>, exist: Vec<String>, child: Vec<String> },
+    /// Restore watches of all kinds.
+    SetWatches2 {
+        relative_zxid: i64,
+        data: Vec<String>,
+        exist: Vec<String>,
+        child: Vec<String>,
+        persistent: Vec<String>,
+        recursive: Vec<String>,
+    },
+    /// Does this connection watch a znode? `kind` is the code of a [`super::WatcherType`].
+    CheckWatches { path: String, kind: i32 },
+    /// Stop watching a znode. `kind` is the code of a [`super::WatcherType`].
+    RemoveWatches { path: String, kind: i32 },
+    /// Watch a znode until the watch is removed. `mode` is the code of a [`super::AddWatchMode`].
+    AddWatch { path: String, mode: i32 },
     /// Keep the session alive.
     Ping,
     /// End the session.
@@ -75,6 +90,10 @@ impl Request {
             Self::Multi(_) => OpCode::Multi,
             Self::Auth { .. } => OpCode::Auth,
             Self::SetWatches { .. } => OpCode::SetWatches,
+            Self::SetWatches2 { .. } => OpCode::SetWatches2,
+            Self::CheckWatches { .. } => OpCode::CheckWatches,
+            Self::RemoveWatches { .. } => OpCode::RemoveWatches,
+            Self::AddWatch { .. } => OpCode::AddWatch,
             Self::Ping => OpCode::Ping,
             Self::CloseSession => OpCode::CloseSession,
         }
@@ -109,6 +128,18 @@ impl Request {
                     encoder.vector(paths, |encoder, path| encoder.ustring(path));
                 }
             }
+            Self::SetWatches2 { relative_zxid, data, exist, child, persistent, recursive } => {
+                encoder.long(*relative_zxid);
+                for paths in [data, exist, child, persistent, recursive] {
+                    encoder.vector(paths, |encoder, path| encoder.ustring(path));
+                }
+            }
+            Self::CheckWatches { path, kind: code }
+            | Self::RemoveWatches { path, kind: code }
+            | Self::AddWatch { path, mode: code } => {
+                encoder.ustring(path);
+                encoder.int(*code);
+            }
             Self::Ping | Self::CloseSession => {}
         }
     }
@@ -140,6 +171,17 @@ impl Request {
                 exist: decoder.vector(Decoder::ustring)?,
                 child: decoder.vector(Decoder::ustring)?,
             },
+            OpCode::SetWatches2 => Self::SetWatches2 {
+                relative_zxid: decoder.long()?,
+                data: decoder.vector(Decoder::ustring)?,
+                exist: decoder.vector(Decoder::ustring)?,
+                child: decoder.vector(Decoder::ustring)?,
+                persistent: decoder.vector(Decoder::ustring)?,
+                recursive: decoder.vector(Decoder::ustring)?,
+            },
+            OpCode::CheckWatches => Self::CheckWatches { path: decoder.ustring()?, kind: decoder.int()? },
+            OpCode::RemoveWatches => Self::RemoveWatches { path: decoder.ustring()?, kind: decoder.int()? },
+            OpCode::AddWatch => Self::AddWatch { path: decoder.ustring()?, mode: decoder.int()? },
             OpCode::Ping => Self::Ping,
             OpCode::CloseSession => Self::CloseSession,
             OpCode::Notification | OpCode::CreateSession | OpCode::Error => return Ok(None),

@@ -30,7 +30,9 @@ pub enum Response {
     Sync { path: String },
     /// Results, one for each operation.
     Multi(Vec<OperationResult>),
-    /// Done, with nothing to say: ping, auth, setWatches, closeSession.
+    /// Watched: an error code, which is 0.
+    AddWatch,
+    /// Done, with nothing to say: ping, auth, setWatches, checkWatches, removeWatches, closeSession.
     Empty,
 }
 
@@ -74,6 +76,7 @@ impl Response {
                 stat.put(encoder);
             }
             Self::Multi(results) => multi::put_results(encoder, results),
+            Self::AddWatch => encoder.int(ErrorCode::Ok.code()),
             Self::Empty => {}
         }
     }
@@ -99,7 +102,17 @@ impl Response {
             }
             OpCode::Sync => Self::Sync { path: decoder.ustring()? },
             OpCode::Multi => Self::Multi(multi::get_results(decoder)?),
-            OpCode::Ping | OpCode::Auth | OpCode::SetWatches | OpCode::CloseSession => Self::Empty,
+            OpCode::AddWatch => {
+                decoder.int()?;
+                Self::AddWatch
+            }
+            OpCode::Ping
+            | OpCode::Auth
+            | OpCode::SetWatches
+            | OpCode::SetWatches2
+            | OpCode::CheckWatches
+            | OpCode::RemoveWatches
+            | OpCode::CloseSession => Self::Empty,
             OpCode::Notification | OpCode::CreateSession | OpCode::Error => {
                 return Err(JuteError("an operation that has no reply"));
             }

@@ -122,7 +122,7 @@ proptest! {
         let bytes = Bytes::from(bytes);
         let _ = frame_length(&bytes);
         let _ = (describe_request(&bytes), describe_response(&bytes));
-        let _ = (jute::describe(&bytes, true), jute::describe(&bytes, false), jute::four_letter_word(&bytes));
+        let _ = (jute::describe(&bytes, true), jute::describe(&bytes, false), jute::four_letter_word(&bytes), jute::text_length(&bytes));
         let taken = peak(|| (decode_request(bytes.clone()), decode_response(key, version, bytes.clone()).is_ok()));
         prop_assert!(taken <= allowed(&bytes));
         let taken = peak(|| jute_everything(&bytes));

@@ -115,7 +115,7 @@ fn an_error_is_a_header_alone() {
 
 #[test]
 fn an_operation_of_another_time_is_unimplemented_not_malformed() {
-    for operation in [16, 17, 19, 21, 22, 106, 9_999] {
+    for operation in [16, 19, 21, 22, 102, 107, 9_999] {
         let mut encoder = Encoder::frame();
         RequestHeader { xid: 5, operation }.put(&mut encoder);
         encoder.ustring("/a");
@@ -159,6 +159,10 @@ fn four_letter_words_are_told_from_frames() {
     assert_eq!(four_letter_word(b"srvr\n"), Some("srvr"));
     assert_eq!(four_letter_word(b"ru"), None);
     assert_eq!(four_letter_word(&encode_request(1, &Request::Ping)), None);
+    assert_eq!(text_length(b"ruok\n"), Some(4), "what follows a word is not read");
+    assert_eq!(text_length(b"Zookeeper version"), Some(17), "an answer goes to its end");
+    assert_eq!(text_length(b"sta"), None);
+    assert_eq!(text_length(&encode_request(1, &Request::Ping)), None);
 }
 
 #[test]

@@ -58,6 +58,17 @@ pub fn requests() -> Vec<Request> {
         Request::Multi(vec![]),
         Request::Auth { kind: 0, scheme: "digest".to_owned(), auth: Some(Bytes::from_static(b"user:password")) },
         Request::SetWatches { relative_zxid: 1 << 33, data: paths(), exist: vec![], child: paths() },
+        Request::SetWatches2 {
+            relative_zxid: 1 << 33,
+            data: paths(),
+            exist: vec![],
+            child: paths(),
+            persistent: vec![],
+            recursive: paths(),
+        },
+        Request::CheckWatches { path: path(), kind: WatcherType::Data.code() },
+        Request::RemoveWatches { path: path(), kind: WatcherType::Any.code() },
+        Request::AddWatch { path: path(), mode: AddWatchMode::PersistentRecursive.code() },
         Request::Ping,
         Request::CloseSession,
     ]);
@@ -83,6 +94,10 @@ pub fn responses() -> Vec<(OpCode, Response)> {
         (OpCode::Ping, Response::Empty),
         (OpCode::Auth, Response::Empty),
         (OpCode::SetWatches, Response::Empty),
+        (OpCode::SetWatches2, Response::Empty),
+        (OpCode::CheckWatches, Response::Empty),
+        (OpCode::RemoveWatches, Response::Empty),
+        (OpCode::AddWatch, Response::AddWatch),
         (OpCode::CloseSession, Response::Empty),
     ]);
     responses

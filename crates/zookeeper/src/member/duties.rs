@@ -54,7 +54,7 @@ impl Duties {
                 self.sessions.attach(txn.session, txn.origin.member);
             }
             Action::CloseSession { .. } => self.sessions.remove(txn.session),
-            Action::One(_) | Action::Multi(_) | Action::Fail(_) => {}
+            Action::One(..) | Action::Multi(..) | Action::Fail(_) => {}
         }
     }
 

@@ -3,6 +3,7 @@
 mod courier;
 mod duties;
 mod shell;
+mod words;
 
 use std::collections::BTreeMap;
 

@@ -13,6 +13,7 @@ use trace::{EventId, EventKind, Name};
 use super::MemberConfig;
 use super::courier::Courier;
 use super::duties::{Duties, Waiter};
+use super::words::{self, Mode};
 use crate::outbox::Outbox;
 use crate::server::{self, Limits, Server};
 use crate::storage::{Storage, SyncWork};
@@ -223,9 +224,10 @@ impl Member {
         if port == Port::Client && (!self.zab.is_serving() || refuses()) {
             return;
         }
+        let peer = connection.peer;
         let id = self.open_connection(port, connection);
         if port == Port::Client {
-            self.server.on_accepted(id);
+            self.server.on_accepted(id, peer);
         }
     }
 
@@ -391,7 +393,7 @@ impl Member {
             Action::CloseSession { expired } => {
                 self.host.emit(cause, EventKind::SessionEnded { session, expired, zxid });
             }
-            Action::One(_) | Action::Multi(_) | Action::Fail(_) => {}
+            Action::One(..) | Action::Multi(..) | Action::Fail(_) => {}
         }
     }
 
@@ -432,6 +434,20 @@ impl Member {
                 Some(link) => self.send(link, cause, &Message::Sync { tag }),
                 None => self.sync(Waiter { link: None, tag, cause }),
             },
+            server::Effect::Describe(connection, word) => {
+                let answer = words::answer(word, &self.server, &self.config, self.mode());
+                if let Some(outbox) = self.outboxes.get(&connection) {
+                    outbox.send(cause, answer.into());
+                }
+            }
+        }
+    }
+
+    fn mode(&self) -> Mode {
+        match self.zab.is_leading() {
+            true if self.config.members.len() == 1 => Mode::Standalone,
+            true => Mode::Leader,
+            false => Mode::Follower,
         }
     }
 

@@ -1,19 +1,22 @@
 //! A member's clients: handshakes, requests in each session's order, watches. Writes go to the leader; reads are answered from
 //! the member's own tree, which may lag behind.
 
+mod prepare;
 mod replies;
 #[cfg(test)]
 mod tests;
+mod watching;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use trace::EventId;
-use wire::jute::{self, ConnectRequest, ConnectResponse, Operation, Request, RequestError, xid};
+use trace::{EventId, Name};
+use wire::jute::{self, ConnectRequest, ConnectResponse, Request, RequestError, xid};
 
+use crate::acl::Credentials;
 use crate::tree::{Applied, Tree};
 use crate::txn::{Action, Txn};
-use crate::types::{CreateMode, ErrorCode, Op, WatchKind, Zxid, password};
+use crate::types::{ErrorCode, Zxid, password};
 use crate::watches::Watches;
 use replies::Kind;
 
@@ -33,6 +36,8 @@ pub(crate) enum Effect {
     Revalidate { tag: u64, session: u64 },
     /// Ask the leader to say when all that is proposed by now is delivered.
     Sync { tag: u64 },
+    /// Answer this four-letter word and close.
+    Describe(ConnectionId, &'static str),
 }
 
 /// A request in a session's order.
@@ -49,7 +54,7 @@ enum Phase {
     /// No connect request yet.
     New,
     /// The leader is asked about the session.
-    Opening { tag: u64, session: u64, early: VecDeque<(EventId, Bytes)> },
+    Opening { tag: u64, session: u64, read_only: Option<bool>, early: VecDeque<(EventId, Bytes)> },
     /// It has a session.
     Open { session: u64 },
 }
@@ -57,6 +62,22 @@ enum Phase {
 struct Connection {
     phase: Phase,
     queue: VecDeque<Pending>,
+    credentials: Credentials,
+    peer: Name,
+    received: u64,
+    sent: u64,
+}
+
+/// What is known of a connection.
+pub(crate) struct ConnectionState {
+    /// Who is at its other end.
+    pub(crate) peer: Name,
+    /// Requests that wait for their answer.
+    pub(crate) outstanding: usize,
+    /// Frames that came.
+    pub(crate) received: u64,
+    /// Frames that went.
+    pub(crate) sent: u64,
 }
 
 /// What clients may ask for.
@@ -81,6 +102,8 @@ pub(crate) struct Server {
     /// Sessions heard of, and the last sign of each.
     touched: BTreeMap<u64, EventId>,
     effects: Vec<(EventId, Effect)>,
+    received: u64,
+    sent: u64,
 }
 
 impl Server {
@@ -97,12 +120,34 @@ impl Server {
             next_tag: first_tag,
             touched: BTreeMap::new(),
             effects: Vec::new(),
+            received: 0,
+            sent: 0,
         }
     }
 
     /// The tree.
     pub(crate) fn tree(&self) -> &Tree {
         &self.tree
+    }
+
+    /// The clients.
+    pub(crate) fn connections(&self) -> impl Iterator<Item = ConnectionState> + '_ {
+        self.connections.values().map(|connection| ConnectionState {
+            peer: connection.peer,
+            outstanding: connection.queue.len(),
+            received: connection.received,
+            sent: connection.sent,
+        })
+    }
+
+    /// How many frames came from clients, and went to them, since the start.
+    pub(crate) fn traffic(&self) -> (u64, u64) {
+        (self.received, self.sent)
+    }
+
+    /// How many watches are set.
+    pub(crate) fn watch_count(&self) -> usize {
+        self.watches.len()
     }
 
     /// Replaces the tree; there are no clients then.
@@ -126,6 +171,10 @@ impl Server {
     }
 
     fn send(&mut self, cause: EventId, connection: ConnectionId, frame: Bytes) {
+        self.sent += 1;
+        if let Some(state) = self.connections.get_mut(&connection) {
+            state.sent += 1;
+        }
         self.effect(cause, Effect::Send(connection, frame));
     }
 
@@ -136,9 +185,11 @@ impl Server {
         tag
     }
 
-    /// A client connected.
-    pub(crate) fn on_accepted(&mut self, connection: ConnectionId) {
-        self.connections.insert(connection, Connection { phase: Phase::New, queue: VecDeque::new() });
+    /// A client connected, from `peer`.
+    pub(crate) fn on_accepted(&mut self, connection: ConnectionId, peer: Name) {
+        let (queue, credentials) = (VecDeque::new(), Credentials::default());
+        let state = Connection { phase: Phase::New, queue, credentials, peer, received: 0, sent: 0 };
+        self.connections.insert(connection, state);
     }
 
     /// A connection ended. Its session lives on.
@@ -171,7 +222,13 @@ impl Server {
     /// A frame came from a client. `new_session` is the id to give if it wants a new session.
     pub(crate) fn on_frame(&mut self, cause: EventId, connection: ConnectionId, frame: Bytes, new_session: u64) {
         let Some(state) = self.connections.get_mut(&connection) else { return };
+        self.received += 1;
+        state.received += 1;
         match &mut state.phase {
+            Phase::New if let Some(word) = jute::four_letter_word(&frame) => {
+                self.effect(cause, Effect::Describe(connection, word));
+                self.close(cause, connection);
+            }
             Phase::New => self.handshake(cause, connection, frame, new_session),
             Phase::Opening { early, .. } => early.push_back((cause, frame)),
             Phase::Open { session } => {
@@ -200,25 +257,27 @@ impl Server {
         } else {
             let session = request.session_id as u64;
             if request.password[..] != password(session) {
-                return self.refuse_session(cause, connection);
+                return self.refuse_session(cause, connection, request.read_only.map(|_| false));
             }
             self.effect(cause, Effect::Revalidate { tag, session });
             session
         };
         let state = self.connections.get_mut(&connection).expect("a frame came over it");
-        state.phase = Phase::Opening { tag, session, early: VecDeque::new() };
+        // Clients from before read-only mode neither send nor expect the byte.
+        let read_only = request.read_only.map(|_| false);
+        state.phase = Phase::Opening { tag, session, read_only, early: VecDeque::new() };
     }
 
-    fn refuse_session(&mut self, cause: EventId, connection: ConnectionId) {
+    fn refuse_session(&mut self, cause: EventId, connection: ConnectionId, read_only: Option<bool>) {
         let password = Bytes::from_static(&[0; 16]);
-        let response = ConnectResponse { password, read_only: Some(false), ..ConnectResponse::default() };
+        let response = ConnectResponse { password, read_only, ..ConnectResponse::default() };
         self.send(cause, connection, response.encode());
         self.close(cause, connection);
     }
 
     fn open_session(&mut self, cause: EventId, connection: ConnectionId, timeout_ms: u32) {
         let state = self.connections.get_mut(&connection).expect("only called for open connections");
-        let Phase::Opening { session, early, .. } = std::mem::replace(&mut state.phase, Phase::New) else {
+        let Phase::Opening { session, read_only, early, .. } = std::mem::replace(&mut state.phase, Phase::New) else {
             panic!("a session opens once");
         };
         state.phase = Phase::Open { session };
@@ -232,7 +291,7 @@ impl Server {
             timeout: timeout_ms as i32,
             session_id: session as i64,
             password: Bytes::copy_from_slice(&password(session)),
-            read_only: Some(false),
+            read_only,
         };
         self.send(cause, connection, response.encode());
         for (cause, frame) in early {
@@ -244,9 +303,10 @@ impl Server {
     pub(crate) fn on_revalidated(&mut self, cause: EventId, tag: u64, timeout_ms: u32) {
         let Some(connection) = self.tags.remove(&tag) else { return };
         let state = self.connections.get(&connection).expect("a closed connection has no tags");
-        assert!(matches!(state.phase, Phase::Opening { tag: asked, .. } if asked == tag), "a question has one answer");
+        let Phase::Opening { tag: asked, read_only, .. } = state.phase else { panic!("a question has one answer") };
+        assert!(asked == tag, "a question has one answer");
         if timeout_ms == 0 {
-            self.refuse_session(cause, connection);
+            self.refuse_session(cause, connection, read_only);
         } else {
             self.open_session(cause, connection, timeout_ms);
         }
@@ -264,14 +324,29 @@ impl Server {
             }
         };
         let xid = header.xid;
+        let credentials = self.connections[&connection].credentials.clone();
         match request {
-            Request::Write(operation) => self.write(cause, connection, session, xid, operation),
-            Request::Multi(operations) => {
-                let kinds = operations.iter().map(Kind::of).collect();
-                match operations.into_iter().map(op).collect::<Result<Vec<Op>, ErrorCode>>() {
-                    Ok(ops) => self.submit(cause, connection, session, xid, Kind::Multi(kinds), Action::Multi(ops)),
+            Request::Write(operation) => {
+                let kind = Kind::of(&operation);
+                match prepare::operation(operation, &credentials) {
+                    Ok(operation) => {
+                        let action = Action::One(operation, credentials);
+                        self.submit(cause, connection, session, xid, kind, action);
+                    }
                     Err(error) => self.refuse(cause, connection, xid, error),
                 }
+            }
+            Request::SetAcl { path, acl, version } => match prepare::set_acl(path, &acl, version, &credentials) {
+                Ok(operation) => {
+                    let action = Action::One(operation, credentials);
+                    self.submit(cause, connection, session, xid, Kind::Plain, action);
+                }
+                Err(error) => self.refuse(cause, connection, xid, error),
+            },
+            Request::Multi(operations) => {
+                let kinds = operations.iter().map(Kind::of).collect();
+                let action = Action::Multi(prepare::multi(operations, &credentials), credentials);
+                self.submit(cause, connection, session, xid, Kind::Multi(kinds), action);
             }
             Request::CloseSession => {
                 let action = Action::CloseSession { expired: false };
@@ -282,6 +357,7 @@ impl Server {
                 self.queue(connection).push_back(Pending::Waiting(tag, xid, Kind::Sync(path)));
                 self.effect(cause, Effect::Sync { tag });
             }
+            Request::Auth { scheme, auth, .. } => self.authenticate(cause, connection, xid, &scheme, auth.as_ref()),
             read => {
                 self.queue(connection).push_back(Pending::Read(cause, xid, read));
                 self.advance(connection);
@@ -289,11 +365,15 @@ impl Server {
         }
     }
 
-    fn write(&mut self, cause: EventId, connection: ConnectionId, session: u64, xid: i32, operation: Operation) {
-        let kind = Kind::of(&operation);
-        match op(operation) {
-            Ok(op) => self.submit(cause, connection, session, xid, kind, Action::One(op)),
-            Err(error) => self.refuse(cause, connection, xid, error),
+    /// As in ZooKeeper, this takes no turn: what is asked next is asked with the new credentials.
+    fn authenticate(&mut self, cause: EventId, connection: ConnectionId, xid: i32, scheme: &str, auth: Option<&Bytes>) {
+        let state = self.connections.get_mut(&connection).expect("a frame came over it");
+        match state.credentials.authenticate(scheme, auth) {
+            Ok(()) => self.send(cause, connection, replies::empty(xid, Zxid::ZERO)),
+            Err(error) => {
+                self.send(cause, connection, replies::error(xid, Zxid::ZERO, error));
+                self.close(cause, connection);
+            }
         }
     }
 
@@ -364,7 +444,7 @@ impl Server {
             };
         }
         let tag = txn.origin.tag;
-        self.complete(cause, connection, tag, |tree, xid, kind| replies::write(tree, xid, zxid, kind, &applied.result));
+        self.complete(cause, connection, tag, |_, xid, kind| replies::write(xid, zxid, kind, &applied.result));
         let lost = |error| matches!(error, ErrorCode::SessionMoved | ErrorCode::SessionExpired);
         if applied.result.as_ref().is_err_and(|failure| lost(failure.error)) {
             self.close(cause, connection);
@@ -394,56 +474,26 @@ impl Server {
     }
 
     fn read(&mut self, cause: EventId, connection: ConnectionId, xid: i32, request: Request) {
+        let zxid = self.tree.last_zxid();
         let frame = match request {
+            Request::Ping => replies::empty(xid::PING, zxid),
             Request::SetWatches { relative_zxid, data, exist, child } => {
                 self.set_watches(cause, connection, Zxid(relative_zxid as u64), (data, exist, child));
-                replies::empty(xid, self.tree.last_zxid())
+                replies::empty(xid, zxid)
             }
-            Request::Ping => replies::empty(xid::PING, self.tree.last_zxid()),
-            Request::Auth { .. } => replies::empty(xid::AUTH, self.tree.last_zxid()),
-            request => replies::read(&self.tree, &mut self.watches, connection, xid, &request),
+            Request::SetWatches2 { relative_zxid, data, exist, child, persistent, recursive } => {
+                self.set_watches(cause, connection, Zxid(relative_zxid as u64), (data, exist, child));
+                self.set_persistent_watches(connection, &persistent, &recursive);
+                replies::empty(xid, zxid)
+            }
+            Request::AddWatch { path, mode } => self.add_watch(connection, xid, &path, mode),
+            Request::CheckWatches { path, kind } => self.check_watches(connection, xid, &path, kind),
+            Request::RemoveWatches { path, kind } => self.remove_watches(connection, xid, &path, kind),
+            request => {
+                let credentials = &self.connections[&connection].credentials;
+                replies::read(&self.tree, &mut self.watches, connection, credentials, xid, &request)
+            }
         };
         self.send(cause, connection, frame);
     }
-
-    /// Sets a reconnected client's watches again; what it missed fires at once.
-    fn set_watches(
-        &mut self,
-        cause: EventId,
-        connection: ConnectionId,
-        seen: Zxid,
-        (data, exist, child): (Vec<String>, Vec<String>, Vec<String>),
-    ) {
-        for path in data {
-            match replies::missed_data(&self.tree, seen, &path) {
-                Some(kind) => self.send(cause, connection, replies::event(kind, &path)),
-                None => self.watches.watch_data(connection, &path),
-            }
-        }
-        for path in exist {
-            match self.tree.stat(&path) {
-                Some(_) => self.send(cause, connection, replies::event(WatchKind::Created, &path)),
-                None => self.watches.watch_data(connection, &path),
-            }
-        }
-        for path in child {
-            match replies::missed_children(&self.tree, seen, &path) {
-                Some(kind) => self.send(cause, connection, replies::event(kind, &path)),
-                None => self.watches.watch_children(connection, &path),
-            }
-        }
-    }
-}
-
-/// What the tree is to do; ACLs are not kept.
-fn op(operation: Operation) -> Result<Op, ErrorCode> {
-    Ok(match operation {
-        Operation::Create { path, data, flags, .. } | Operation::Create2 { path, data, flags, .. } => {
-            let mode = CreateMode::from_flag(flags).ok_or(ErrorCode::Unimplemented)?;
-            Op::Create { path, data: data.unwrap_or_default(), mode }
-        }
-        Operation::Delete { path, version } => Op::Delete { path, version },
-        Operation::SetData { path, data, version } => Op::SetData { path, data: data.unwrap_or_default(), version },
-        Operation::Check { path, version } => Op::Check { path, version },
-    })
 }

@@ -1,10 +1,11 @@
 //! The frames a member answers with.
 
 use bytes::Bytes;
-use wire::jute::{self, EventType, KeeperState, Operation, OperationResult, Request, Response, WatcherEvent};
+use wire::jute::{self, EventType, KeeperState, Operation, OperationResult, Request, Response, WatcherEvent, permission};
 
-use crate::tree::{Failure, Tree};
-use crate::types::{Created, ErrorCode, OpResult, WatchKind, Zxid};
+use crate::acl::Credentials;
+use crate::tree::{Failure, Outcome, Tree};
+use crate::types::{ErrorCode, WatchKind, Zxid};
 use crate::watches::{Watcher, Watches};
 
 /// How a write is answered.
@@ -41,6 +42,10 @@ pub(super) fn empty(xid: i32, zxid: Zxid) -> Bytes {
     ok(xid, zxid, &Response::Empty)
 }
 
+pub(super) fn watched(xid: i32, zxid: Zxid) -> Bytes {
+    ok(xid, zxid, &Response::AddWatch)
+}
+
 pub(super) fn event(kind: WatchKind, path: &str) -> Bytes {
     let event = match kind {
         WatchKind::Created => EventType::NodeCreated,
@@ -53,14 +58,17 @@ pub(super) fn event(kind: WatchKind, path: &str) -> Bytes {
 }
 
 /// The answer to a write, built right after its transaction was applied.
-pub(super) fn write(tree: &Tree, xid: i32, zxid: Zxid, kind: &Kind, result: &Result<Vec<OpResult>, Failure>) -> Bytes {
+pub(super) fn write(xid: i32, zxid: Zxid, kind: &Kind, result: &Result<Vec<Outcome>, Failure>) -> Bytes {
     let response = match (result, kind) {
         (Ok(_), Kind::Close) => Response::Empty,
-        (Ok(results), Kind::Multi(kinds)) => {
-            let answers = results.iter().zip(kinds).map(|(result, kind)| operation(tree, result, kind));
+        (Ok(outcomes), Kind::Multi(kinds)) => {
+            let answers = outcomes.iter().zip(kinds).map(|(outcome, kind)| operation(outcome, kind));
             Response::Multi(answers.collect())
         }
-        (Ok(results), kind) => Response::Write(operation(tree, &results[0], kind)),
+        (Ok(outcomes), kind) => match &outcomes[0] {
+            Outcome::AclSet(stat) => Response::SetAcl { stat: (*stat).into() },
+            outcome => Response::Write(operation(outcome, kind)),
+        },
         // As ZooKeeper says it: the culprit's error, OK before it, RuntimeInconsistency behind it, and no error in the header.
         (Err(failure), Kind::Multi(kinds)) if is_operations(failure.error) => {
             let code = |index| match index {
@@ -80,16 +88,16 @@ fn is_operations(error: ErrorCode) -> bool {
     !matches!(error, ErrorCode::SessionExpired | ErrorCode::SessionMoved)
 }
 
-fn operation(tree: &Tree, result: &OpResult, kind: &Kind) -> OperationResult {
-    match result {
-        OpResult::Created(Created { path, .. }) if *kind == Kind::WithStat => {
-            // A later operation of the same multi may have deleted it.
-            OperationResult::Create2 { path: path.clone(), stat: tree.stat(path).unwrap_or_default().into() }
+fn operation(outcome: &Outcome, kind: &Kind) -> OperationResult {
+    match outcome {
+        Outcome::Created(path, stat) if *kind == Kind::WithStat => {
+            OperationResult::Create2 { path: path.clone(), stat: (*stat).into() }
         }
-        OpResult::Created(Created { path, .. }) => OperationResult::Create { path: path.clone() },
-        OpResult::Deleted => OperationResult::Delete,
-        OpResult::Set(stat) => OperationResult::SetData { stat: (*stat).into() },
-        OpResult::Checked => OperationResult::Check,
+        Outcome::Created(path, _) => OperationResult::Create { path: path.clone() },
+        Outcome::Deleted => OperationResult::Delete,
+        Outcome::DataSet(stat) => OperationResult::SetData { stat: (*stat).into() },
+        Outcome::Checked => OperationResult::Check,
+        Outcome::AclSet(_) => panic!("an access control list is set by itself"),
     }
 }
 
@@ -99,36 +107,60 @@ pub(super) fn synced(tree: &Tree, xid: i32, kind: &Kind) -> Bytes {
 }
 
 /// The answer to a read, from this member's tree; it sets the watch that was asked for.
-pub(super) fn read(tree: &Tree, watches: &mut Watches, watcher: Watcher, xid: i32, request: &Request) -> Bytes {
-    let (path, watch) = match request {
-        Request::Exists { path, watch }
-        | Request::GetData { path, watch }
-        | Request::GetChildren { path, watch }
-        | Request::GetChildren2 { path, watch } => (path, *watch),
-        Request::GetAcl { path } => (path, false),
-        _ => return error(xid, tree.last_zxid(), ErrorCode::Unimplemented),
-    };
-    let children = matches!(request, Request::GetChildren { .. } | Request::GetChildren2 { .. });
-    let Some(stat) = tree.stat(path).map(jute::Stat::from) else {
-        if watch && matches!(request, Request::Exists { .. }) {
-            watches.watch_data(watcher, path);
-        }
-        return error(xid, tree.last_zxid(), ErrorCode::NoNode);
-    };
-    match (watch, children) {
-        (true, true) => watches.watch_children(watcher, path),
-        (true, false) => watches.watch_data(watcher, path),
-        (false, _) => {}
+pub(super) fn read(
+    tree: &Tree,
+    watches: &mut Watches,
+    watcher: Watcher,
+    credentials: &Credentials,
+    xid: i32,
+    request: &Request,
+) -> Bytes {
+    match answer(tree, watches, watcher, credentials, request) {
+        Ok(response) => ok(xid, tree.last_zxid(), &response),
+        Err(code) => error(xid, tree.last_zxid(), code),
     }
-    let names = || tree.children(path).expect("it has a stat").0;
-    let response = match request {
-        Request::Exists { .. } => Response::Exists { stat },
-        Request::GetData { .. } => Response::GetData { data: tree.get(path).map(|(data, _)| data), stat },
-        Request::GetAcl { .. } => Response::GetAcl { acl: jute::Acl::open(), stat },
-        Request::GetChildren { .. } => Response::GetChildren { children: names() },
-        _ => Response::GetChildren2 { children: names(), stat },
+}
+
+fn answer(
+    tree: &Tree,
+    watches: &mut Watches,
+    watcher: Watcher,
+    credentials: &Credentials,
+    request: &Request,
+) -> Result<Response, ErrorCode> {
+    let stat = |path: &str| tree.stat(path).map(jute::Stat::from).ok_or(ErrorCode::NoNode);
+    let readable = |path: &str| tree.check_access(path, permission::READ, credentials).and_then(|()| stat(path));
+    let mut children = |path: &str, watch: bool| {
+        let stat = readable(path)?;
+        if watch {
+            watches.watch_children(watcher, path);
+        }
+        Ok((tree.children(path).expect("it has a stat").0, stat))
     };
-    ok(xid, tree.last_zxid(), &response)
+    Ok(match request {
+        Request::GetChildren { path, watch } => Response::GetChildren { children: children(path, *watch)?.0 },
+        Request::GetChildren2 { path, watch } => {
+            let (children, stat) = children(path, *watch)?;
+            Response::GetChildren2 { children, stat }
+        }
+        Request::GetAcl { path } => Response::GetAcl { acl: tree.acl(path, credentials)?, stat: stat(path)? },
+        Request::GetData { path, watch } => {
+            let stat = readable(path)?;
+            if *watch {
+                watches.watch_data(watcher, path);
+            }
+            Response::GetData { data: tree.get(path).expect("it has a stat").0, stat }
+        }
+        Request::Exists { path, .. } if path.contains('\0') => return Err(ErrorCode::BadArguments),
+        // Who may read nothing may still see what exists.
+        Request::Exists { path, watch } => {
+            if *watch {
+                watches.watch_data(watcher, path);
+            }
+            Response::Exists { stat: stat(path)? }
+        }
+        _ => return Err(ErrorCode::Unimplemented),
+    })
 }
 
 /// What a data watch would have told a client that has seen all up to `seen`.

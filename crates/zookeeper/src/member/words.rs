@@ -1,0 +1,109 @@
+//! Answers to four-letter words: plain text about a member, in ZooKeeper's own format.
+
+use std::fmt::Write;
+
+use crate::member::MemberConfig;
+use crate::server::Server;
+
+/// The version of ZooKeeper whose clients this server is compared with.
+const VERSION: &str = concat!("3.8.0-odradek-", env!("CARGO_PKG_VERSION"));
+
+/// What a member is, while it serves clients.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Mode {
+    /// The only member.
+    Standalone,
+    /// The leader of several.
+    Leader,
+    /// One of the others.
+    Follower,
+}
+
+impl Mode {
+    fn name(self) -> &'static str {
+        match self {
+            Mode::Standalone => "standalone",
+            Mode::Leader => "leader",
+            Mode::Follower => "follower",
+        }
+    }
+}
+
+/// The answer to one word. Times and latencies are left out: servers have no clock of their own.
+pub(super) fn answer(word: &str, server: &Server, config: &MemberConfig, mode: Mode) -> String {
+    match word {
+        "ruok" => "imok".to_owned(),
+        "srvr" => format!("{}{}", version(), summary(server, mode)),
+        "stat" => format!("{}Clients:\n{}\n{}", version(), clients(server), summary(server, mode)),
+        "mntr" => metrics(server, config, mode),
+        "conf" => configuration(config),
+        "envi" => format!("Environment:\nzookeeper.version={VERSION}\n"),
+        _ => format!("{word} is not executed because it is not in the whitelist.\n"),
+    }
+}
+
+fn version() -> String {
+    format!("Zookeeper version: {VERSION}\n")
+}
+
+fn clients(server: &Server) -> String {
+    let line = |client: crate::server::ConnectionState| {
+        let (peer, queued) = (client.peer, client.outstanding);
+        format!(" /{peer}[1](queued={queued},recved={},sent={})\n", client.received, client.sent)
+    };
+    server.connections().map(line).collect()
+}
+
+fn summary(server: &Server, mode: Mode) -> String {
+    let (received, sent) = server.traffic();
+    let outstanding: usize = server.connections().map(|client| client.outstanding).sum();
+    format!(
+        "Received: {received}\nSent: {sent}\nConnections: {}\nOutstanding: {outstanding}\nZxid: {:#x}\nMode: {}\nNode count: {}\n",
+        server.connections().count(),
+        server.tree().last_zxid().0,
+        mode.name(),
+        server.tree().size().nodes,
+    )
+}
+
+fn metrics(server: &Server, config: &MemberConfig, mode: Mode) -> String {
+    let (size, (received, sent)) = (server.tree().size(), server.traffic());
+    let outstanding: usize = server.connections().map(|client| client.outstanding).sum();
+    let mut text = format!("zk_version\t{VERSION}\nzk_server_state\t{}\n", mode.name());
+    let numbers = [
+        ("peer_id", config.id as usize),
+        ("packets_received", received as usize),
+        ("packets_sent", sent as usize),
+        ("num_alive_connections", server.connections().count()),
+        ("outstanding_requests", outstanding),
+        ("znode_count", size.nodes),
+        ("watch_count", server.watch_count()),
+        ("ephemerals_count", size.ephemerals),
+        ("approximate_data_size", size.bytes),
+        ("global_sessions", server.tree().sessions().count()),
+        ("quorum_size", config.members.len()),
+    ];
+    for (name, number) in numbers {
+        writeln!(text, "zk_{name}\t{number}").expect("text takes any write");
+    }
+    text
+}
+
+fn configuration(config: &MemberConfig) -> String {
+    let tick = config.tick_time_ms;
+    let mut text = format!("clientPort={}\ndataDir={}\ntickTime={tick}\n", config.client_port, config.data_dir);
+    let numbers = [
+        ("minSessionTimeout", 2 * tick),
+        ("maxSessionTimeout", 20 * tick),
+        ("serverId", config.id),
+        ("initLimit", config.init_limit),
+        ("syncLimit", config.sync_limit),
+    ];
+    for (name, number) in numbers {
+        writeln!(text, "{name}={number}").expect("text takes any write");
+    }
+    for (id, node) in &config.members {
+        writeln!(text, "server.{id}={node}:{}:{}", config.quorum_port, config.election_port).expect("text takes any write");
+    }
+    text
+}
