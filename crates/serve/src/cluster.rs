@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use broker::{BrokerConfig, Flaws};
-use host::real::{Addresses, End, NodeOptions, NodeThread, SharedRecorder};
+use host::real::{Addresses, End, Limits, NodeOptions, NodeThread, SharedRecorder};
 use host::{Address, Host};
 use tokio::sync::oneshot;
 use trace::EventId;
@@ -102,6 +102,10 @@ impl Cluster {
             addresses: self.addresses.clone(),
             recorder: Some(self.options.recorder.clone()),
             seed: None,
+            limits: match node {
+                Node::Member(_) => Limits::default(),
+                Node::Broker(_) => self.options.settings.limits(),
+            },
         };
         self.directories.insert(node, directory);
         let (stop, asked) = oneshot::channel();

@@ -1,8 +1,10 @@
-//! The settings that `--set` takes: a broker's by Kafka's names, and the ensemble's three.
+//! The settings that `--set` takes: a broker's by Kafka's names, those of its listener too, and the ensemble's three.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use broker::Settings;
+use host::real::Limits;
 use zookeeper::MemberConfig;
 
 use crate::ServeError;
@@ -11,10 +13,14 @@ use crate::ServeError;
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ClusterSettings {
     brokers: BTreeMap<String, String>,
+    limits: Limits,
     tick_time_ms: Option<u32>,
     init_limit: Option<u32>,
     sync_limit: Option<u32>,
 }
+
+/// As good as: a hundred years.
+const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 impl ClusterSettings {
     /// Reads `NAME=VALUE` each. What is not given has Kafka's default, but for two that a small cluster wants otherwise:
@@ -32,14 +38,20 @@ impl ClusterSettings {
             let wanted = || refused("want NAME=VALUE, such as log.flush.interval.messages=1".into());
             let (name, value) = given.split_once('=').ok_or_else(wanted)?;
             let (name, value) = (name.trim(), value.trim());
+            let refuse_number = |least: i64| refused(format!("`{value}` is not a whole number from {least} on"));
             let number = |least: u32| match value.parse::<u32>() {
                 Ok(number) if number >= least => Ok(Some(number)),
-                _ => Err(refused(format!("`{value}` is not a whole number from {least} on"))),
+                _ => Err(refuse_number(i64::from(least))),
             };
             match name {
                 "tickTime" => settings.tick_time_ms = number(2)?,
                 "initLimit" => settings.init_limit = number(1)?,
                 "syncLimit" => settings.sync_limit = number(1)?,
+                "max.connections" => settings.limits.connections = number(1)?.unwrap_or(u32::MAX) as usize,
+                "connections.max.idle.ms" => {
+                    let milliseconds = value.parse::<i64>().map_err(|_| refuse_number(-1))?;
+                    settings.limits.idle = u64::try_from(milliseconds).map_or(NEVER, Duration::from_millis).min(NEVER);
+                }
                 _ => {
                     let alone = BTreeMap::from([(name.to_owned(), value.to_owned())]);
                     Settings::parse(&alone).map_err(|error| refused(error.to_string()))?;
@@ -52,6 +64,11 @@ impl ClusterSettings {
 
     pub(crate) fn brokers(&self) -> &BTreeMap<String, String> {
         &self.brokers
+    }
+
+    /// What those who connect to a broker are allowed.
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
     }
 
     pub(crate) fn apply(&self, member: &mut MemberConfig) {
@@ -74,8 +91,15 @@ mod tests {
     fn brokers_and_members_have_settings_of_their_own() {
         let settings = parse(&["tickTime=500", "log.flush.interval.messages=1"]).unwrap();
         assert_eq!(settings.tick_time_ms, Some(500));
+        assert_eq!(settings.limits, Limits::default());
         assert_eq!(settings.brokers["log.flush.interval.messages"], "1");
         assert_eq!(settings.brokers["offsets.topic.replication.factor"], "1");
+    }
+
+    #[test]
+    fn the_listeners_limits_have_kafkas_names() {
+        let settings = parse(&["max.connections=2", "connections.max.idle.ms=-1"]).unwrap();
+        assert_eq!(settings.limits, Limits { connections: 2, idle: NEVER });
     }
 
     #[test]

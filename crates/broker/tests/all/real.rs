@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker::{BrokerConfig, Flaws};
-use host::real::{Addresses, End, NodeOptions, NodeThread, SharedRecorder};
+use host::real::{Addresses, End, Limits, NodeOptions, NodeThread, SharedRecorder};
 use host::{Address, Host, LocalBoxFuture};
 use trace::{Mode, Name};
 use wire::kafka::messages::{ApiVersionsRequest, MetadataRequest};
@@ -34,6 +34,7 @@ fn start(
         addresses: addresses.clone(),
         recorder: Some(SharedRecorder::new(Mode::None)),
         seed: Some(1),
+        limits: Limits::default(),
     };
     NodeThread::start(options, boot).unwrap()
 }

@@ -90,9 +90,10 @@ impl Disk {
         fs::remove_dir_all(self.locate(path)?)
     }
 
-    /// Unknown, as std has no call for it: what does not fit fails when it is written.
+    /// Where the system does not say, it is taken for endless: what does not fit fails when it is written.
     pub fn free_space(&self) -> u64 {
-        u64::MAX
+        let asked = rustix::fs::statvfs(&self.0.options.data);
+        asked.map_or(u64::MAX, |system| system.f_bavail.saturating_mul(system.f_frsize))
     }
 
     pub async fn sync_dir(&self, dir: &str) -> io::Result<()> {

@@ -2,8 +2,10 @@
 //! interleave only where they await, as in simulation.
 
 mod disk;
+mod limits;
 mod net;
 mod recorder;
+mod wires;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -27,6 +29,7 @@ use crate::panic::{catch, catch_poll, install_hook};
 use crate::{Address, Connection, Entropy, Framing, Host, LocalBoxFuture, Time};
 
 pub(crate) use disk::{Disk, File};
+pub use limits::Limits;
 pub(crate) use net::{Listener, Receiver, Sender};
 pub use recorder::SharedRecorder;
 
@@ -49,6 +52,8 @@ pub struct NodeOptions {
     pub recorder: Option<SharedRecorder>,
     /// Seeds the streams of random numbers; `None` asks the operating system.
     pub seed: Option<u64>,
+    /// What those who connect to it are allowed.
+    pub limits: Limits,
 }
 
 /// How a node's process ended.
@@ -144,6 +149,8 @@ impl NodeThread {
 /// A node's process.
 pub(crate) struct Process {
     options: NodeOptions,
+    /// Which node is behind a socket.
+    names: BTreeMap<SocketAddr, Name>,
     seed: u64,
     /// The monotonic clock's zero is one second before, so that no time is [`Time::ZERO`].
     start: Instant,
@@ -156,7 +163,9 @@ pub(crate) struct Process {
 impl Process {
     fn start(options: NodeOptions) -> Rc<Process> {
         let seed = options.seed.unwrap_or_else(|| RandomState::new().hash_one(0));
+        let names = options.addresses.iter().map(|(address, socket)| (*socket, address.host)).collect();
         let process = Rc::new(Process {
+            names,
             seed,
             start: Instant::now(),
             started: Cell::new(EventId::ROOT),

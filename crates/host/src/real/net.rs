@@ -3,34 +3,34 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::pin;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Notify;
-use trace::{CloseReason, ConnectFailure, EventId, EventKind, FrameInfo, Name};
+use tokio::time::Instant;
+use trace::{CloseReason, ConnectFailure, EventId, EventKind, FrameInfo, Name, Protocol};
 
 use super::Process;
+use super::limits::{LINGER, SEND_BUFFER, Slot, Slots};
+use super::wires::{Hold, next_connection};
 use crate::network::{Labels, ReceiverKind, SenderKind, assert_one_frame};
 use crate::{Address, Connection, Frame, FrameReceiver, FrameSender, Framing};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes that may wait in front of the socket's own buffer.
-const SEND_BUFFER: usize = 1 << 20;
 /// How long accepting rests after an error such as "too many open files".
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-static LAST_CONNECTION: AtomicU32 = AtomicU32::new(0);
 
 pub(crate) struct Listener {
     process: Rc<Process>,
     listener: TcpListener,
     framing: Framing,
+    slots: Slots,
 }
 
 impl Listener {
@@ -39,7 +39,7 @@ impl Listener {
         let address = process.options.addresses.get(&own).copied();
         let address = address.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
         let listener = TcpListener::bind(address).await?;
-        Ok(Listener { process: process.clone(), listener, framing })
+        Ok(Listener { process: process.clone(), listener, framing, slots: Slots::default() })
     }
 
     pub async fn accept(&self) -> Connection {
@@ -50,13 +50,43 @@ impl Listener {
             }
             match accepted {
                 Ok((stream, peer)) => {
-                    let peer = Name::new(&peer.ip().to_string());
-                    return open(&self.process, stream, peer, self.framing, false, EventId::ROOT);
+                    // One too many is closed by dropping it.
+                    if let Some(slot) = self.slots.take(self.process.options.limits.connections) {
+                        return self.accepted(stream, peer, slot);
+                    }
                 }
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             }
         }
     }
+
+    fn accepted(&self, stream: TcpStream, peer: SocketAddr, slot: Slot) -> Connection {
+        let process = &self.process;
+        let recorder = process.options.recorder.as_ref();
+        let wire = recorder.zip(stream.local_addr().ok()).and_then(|(recorder, own)| recorder.wires().find(peer, own));
+        let (peer, cause) = match &wire {
+            Some(hold) => (hold.wire.connector, hold.wire.cause),
+            None => (Name::new(&peer.ip().to_canonical().to_string()), EventId::ROOT),
+        };
+        let clients = self.framing.protocol != Protocol::Quorum;
+        let accepted = Accepted { idle: clients.then_some(process.options.limits.idle), _slot: slot };
+        open(process, stream, peer, self.framing, End { wire, accepted: Some(accepted) }, cause)
+    }
+}
+
+/// What an accepted connection is allowed.
+struct Accepted {
+    /// After how long without a byte it is closed.
+    idle: Option<Duration>,
+    _slot: Slot,
+}
+
+/// Which end of a connection this is.
+struct End {
+    /// Shared with the other end, where that is in this process.
+    wire: Option<Hold>,
+    /// None if this end connected.
+    accepted: Option<Accepted>,
 }
 
 async fn resolve(process: &Process, to: Address) -> Result<SocketAddr, ConnectFailure> {
@@ -73,9 +103,13 @@ pub(super) async fn connect(
     framing: Framing,
     cause: EventId,
 ) -> Result<Connection, ConnectFailure> {
+    // A node is known by its name, also where it is reached by its address.
+    let mut peer = to.host;
     let connecting = async {
         let address = resolve(process, to).await?;
-        TcpStream::connect(address).await.map_err(|error| match error.kind() {
+        peer = process.names.get(&address).copied().unwrap_or(to.host);
+        let connected = connect_to(process, address, cause).await;
+        connected.map_err(|error| match error.kind() {
             io::ErrorKind::TimedOut => ConnectFailure::TimedOut,
             _ => ConnectFailure::Refused,
         })
@@ -85,12 +119,29 @@ pub(super) async fn connect(
         return std::future::pending().await;
     }
     match connected.unwrap_or(Err(ConnectFailure::TimedOut)) {
-        Ok(stream) => Ok(open(process, stream, to.host, framing, true, cause)),
+        Ok((stream, wire)) => Ok(open(process, stream, peer, framing, End { wire, accepted: None }, cause)),
         Err(reason) => {
-            process.emit(cause, EventKind::ConnectFailed { peer: to.host, reason });
+            process.emit(cause, EventKind::ConnectFailed { peer, reason });
             Err(reason)
         }
     }
+}
+
+/// Connects, with the own port known before, so that the other end can tell who comes.
+async fn connect_to(process: &Process, address: SocketAddr, cause: EventId) -> io::Result<(TcpStream, Option<Hold>)> {
+    let (socket, any) = match address {
+        SocketAddr::V4(_) => (TcpSocket::new_v4()?, IpAddr::from(Ipv4Addr::UNSPECIFIED)),
+        SocketAddr::V6(_) => (TcpSocket::new_v6()?, IpAddr::from(Ipv6Addr::UNSPECIFIED)),
+    };
+    let mut wire = None;
+    if let Some(recorder) = &process.options.recorder {
+        socket.bind(SocketAddr::new(any, 0))?;
+        let own = socket.local_addr()?.port();
+        wire = Some(recorder.wires().open(own, address.port(), process.options.name, cause));
+    }
+    let stream = socket.connect(address).await?;
+    // Where nobody listens, a socket that happens to have that very port would connect to itself.
+    if stream.local_addr()? == address { Err(io::ErrorKind::ConnectionRefused.into()) } else { Ok((stream, wire)) }
 }
 
 /// What both halves and the writer share.
@@ -99,14 +150,19 @@ struct Shared {
     framing: Framing,
     id: u32,
     peer: Name,
-    /// Whether this side connected: it sends requests.
-    connector: bool,
+    end: End,
     unknown_api: Name,
     state: RefCell<State>,
     /// Something is to be written, or nothing ever again.
     work: Notify,
     /// There is room again.
     room: Notify,
+    /// It was closed.
+    closed: Notify,
+    /// How long what was sent before may then wait.
+    linger: Cell<Duration>,
+    /// When a byte came or went last.
+    active: Cell<Instant>,
     last: Cell<EventId>,
 }
 
@@ -126,11 +182,11 @@ fn open(
     stream: TcpStream,
     peer: Name,
     framing: Framing,
-    connector: bool,
+    end: End,
     cause: EventId,
 ) -> Connection {
     let _ = stream.set_nodelay(true); // a socket that is closed already says so when it is used
-    let id = LAST_CONNECTION.fetch_add(1, Ordering::Relaxed) + 1;
+    let id = end.wire.as_ref().map_or_else(next_connection, |hold| hold.wire.connection);
     let opened = process.emit(cause, EventKind::ConnectionOpened { connection: id, peer });
     let (read, write) = stream.into_split();
     let shared = Rc::new(Shared {
@@ -138,27 +194,42 @@ fn open(
         framing,
         id,
         peer,
-        connector,
+        end,
         unknown_api: Name::new("unknown"),
         state: RefCell::default(),
         work: Notify::new(),
         room: Notify::new(),
+        closed: Notify::new(),
+        linger: Cell::new(LINGER),
+        active: Cell::new(Instant::now()),
         last: Cell::new(opened),
     });
     process.spawn(Box::pin(write_out(shared.clone(), write)));
-    let end = Rc::new(End(shared));
-    let sender = FrameSender(SenderKind::Real(Sender(end.clone())));
-    let receiver = Receiver { end, read, buffer: BytesMut::new() };
+    let held = Rc::new(Held(shared));
+    let sender = FrameSender(SenderKind::Real(Sender(held.clone())));
+    let receiver = Receiver { held, read, buffer: BytesMut::new() };
     Connection { sender, receiver: FrameReceiver(ReceiverKind::Real(receiver)), peer, id }
 }
 
 /// The connection's writer: it alone writes, so that a cancelled send never leaves half a frame.
-async fn write_out(shared: Rc<Shared>, mut write: OwnedWriteHalf) {
+async fn write_out(shared: Rc<Shared>, write: OwnedWriteHalf) {
+    let given_up = async {
+        shared.closed.notified().await;
+        tokio::time::sleep(shared.linger.get()).await;
+    };
+    tokio::select! {
+        biased;
+        () = write_queued(&shared, write) => {}
+        () = given_up => {}
+    }
+}
+
+async fn write_queued(shared: &Shared, mut write: OwnedWriteHalf) {
     loop {
         let next = { shared.state.borrow_mut().queue.pop_front() };
         let written = match next {
             Some(frame) => {
-                let written = write.write_all(&frame).await;
+                let written = shared.write(&mut write, &frame).await;
                 shared.state.borrow_mut().queued_bytes -= frame.len();
                 shared.room.notify_waiters();
                 written
@@ -186,6 +257,39 @@ fn reason_of(error: &io::Error) -> CloseReason {
 }
 
 impl Shared {
+    /// Whether this end connected: it sends requests.
+    fn connector(&self) -> bool {
+        self.end.accepted.is_none()
+    }
+
+    /// Writes a frame, each part of which is a sign of life.
+    async fn write(&self, write: &mut OwnedWriteHalf, frame: &[u8]) -> io::Result<()> {
+        let mut rest = frame;
+        while !rest.is_empty() {
+            match write.write(rest).await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                written => rest = &rest[written..],
+            }
+            self.active.set(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Done when an accepted connection has been idle for too long; then it is over, also for what was not written yet.
+    async fn idle(&self) -> CloseReason {
+        let Some(limit) = self.end.accepted.as_ref().and_then(|accepted| accepted.idle) else {
+            return std::future::pending().await;
+        };
+        loop {
+            let left = limit.saturating_sub(self.active.get().elapsed());
+            if left.is_zero() {
+                self.linger.set(Duration::ZERO);
+                return self.report(CloseReason::Closed);
+            }
+            tokio::time::sleep(left).await;
+        }
+    }
+
     fn info(&self, frame: &[u8], response: bool) -> FrameInfo {
         let label = self.state.borrow_mut().labels.label(&self.framing, frame, response);
         FrameInfo {
@@ -226,13 +330,14 @@ impl Shared {
     fn close(&self) {
         self.state.borrow_mut().closing = true;
         self.work.notify_one();
+        self.closed.notify_one();
     }
 }
 
 /// The process's hold on the connection: the last one to go closes it.
-struct End(Rc<Shared>);
+struct Held(Rc<Shared>);
 
-impl Drop for End {
+impl Drop for Held {
     fn drop(&mut self) {
         self.0.report(CloseReason::Closed);
         self.0.close();
@@ -240,7 +345,7 @@ impl Drop for End {
 }
 
 #[derive(Clone)]
-pub(crate) struct Sender(Rc<End>);
+pub(crate) struct Sender(Rc<Held>);
 
 impl Sender {
     pub async fn send(&self, cause: EventId, frame: Bytes) -> Result<EventId, CloseReason> {
@@ -251,12 +356,19 @@ impl Sender {
                 return std::future::pending().await;
             }
             let room = shared.room.notified();
-            match shared.ready()? {
-                true => break,
-                false => room.await,
+            if shared.ready()? {
+                break;
+            }
+            tokio::select! {
+                biased;
+                () = room => {}
+                ended = shared.idle() => return Err(ended),
             }
         }
-        let sent = shared.emit(cause, EventKind::FrameSent(shared.info(&frame, !shared.connector)));
+        let sent = shared.emit(cause, EventKind::FrameSent(shared.info(&frame, !shared.connector())));
+        if let Some(hold) = &shared.end.wire {
+            hold.wire.sent(shared.connector(), sent);
+        }
         let mut state = shared.state.borrow_mut();
         state.queued_bytes += frame.len();
         state.queue.push_back(frame);
@@ -270,35 +382,47 @@ impl Sender {
 }
 
 pub(crate) struct Receiver {
-    end: Rc<End>,
+    held: Rc<Held>,
     read: OwnedReadHalf,
     buffer: BytesMut,
 }
 
 impl Receiver {
     pub fn last_event(&self) -> EventId {
-        self.end.0.last.get()
+        self.held.0.last.get()
     }
 
     pub async fn next(&mut self) -> Result<Frame, CloseReason> {
         loop {
-            let shared = &*self.end.0;
+            let shared = &*self.held.0;
             if shared.process.is_dead() {
                 return std::future::pending().await;
             }
             match whole_frame(&shared.framing, &self.buffer) {
                 Ok(Some(length)) => {
                     let bytes = self.buffer.split_to(length).freeze();
-                    let info = shared.info(&bytes, shared.connector);
-                    let cause = shared.emit(EventId::ROOT, EventKind::FrameDelivered(info));
+                    let sent = shared.end.wire.as_ref().map(|hold| hold.wire.arrived(!shared.connector()));
+                    let info = shared.info(&bytes, shared.connector());
+                    let cause = shared.emit(sent.unwrap_or(EventId::ROOT), EventKind::FrameDelivered(info));
                     return Ok(Frame { bytes, cause });
                 }
                 Ok(None) => {}
                 Err(reason) => return Err(shared.report(reason)),
             }
-            let ended = match self.read.read_buf(&mut self.buffer).await {
+            let read = {
+                let reading = pin!(self.read.read_buf(&mut self.buffer));
+                tokio::select! {
+                    biased;
+                    read = reading => read,
+                    ended = shared.idle() => return Err(ended),
+                }
+            };
+            let ended = match read {
                 Ok(0) => CloseReason::PeerClosed,
-                Ok(_) => continue,
+                Ok(_) => {
+                    shared.active.set(Instant::now());
+                    continue;
+                }
                 Err(error) => reason_of(&error),
             };
             if shared.process.is_dead() {

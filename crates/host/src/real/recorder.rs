@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use super::wires::Wires;
 use trace::{Event, EventId, EventKind, Mode, Name, Recorder};
 
 /// A recorder that nodes on several threads share. Times count from its creation.
@@ -11,6 +12,8 @@ pub struct SharedRecorder {
     recorder: Arc<Mutex<Recorder>>,
     texts: bool,
     start: Instant,
+    /// Connections between those who record here.
+    wires: Wires,
 }
 
 impl SharedRecorder {
@@ -18,7 +21,7 @@ impl SharedRecorder {
     /// texts.
     pub fn new(mode: Mode) -> SharedRecorder {
         let recorder = Arc::new(Mutex::new(Recorder::new(Mode::None)));
-        SharedRecorder { recorder, texts: mode == Mode::Full, start: Instant::now() }
+        SharedRecorder { recorder, texts: mode == Mode::Full, start: Instant::now(), wires: Wires::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Recorder> {
@@ -35,6 +38,10 @@ impl SharedRecorder {
     /// Moves the events since the last call into `into`, which is cleared first. Who never calls it keeps them all in memory.
     pub fn take_events(&self, into: &mut Vec<Event>) {
         self.lock().take_fresh(into);
+    }
+
+    pub(super) fn wires(&self) -> &Wires {
+        &self.wires
     }
 
     pub(super) fn wants_text(&self) -> bool {

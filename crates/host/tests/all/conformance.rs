@@ -4,13 +4,13 @@
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)]
 
 use std::cell::RefCell;
-use std::io::{ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::ErrorKind;
+use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use host::real::{Addresses, End, NodeOptions, NodeThread, SharedRecorder};
+use host::real::{Addresses, End, Limits, NodeOptions, NodeThread, SharedRecorder};
 use host::{Address, CloseReason, ConnectFailure, Connection, Host, LocalBoxFuture, Open, Time};
 use rand::Rng;
 use trace::{EventKind, Mode, Name, StopReason};
@@ -18,15 +18,15 @@ use trace::{EventKind, Mode, Name, StopReason};
 use crate::support::*;
 
 /// A port that was free a moment ago.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A directory that is removed in the end.
-struct Directory(std::path::PathBuf);
+pub struct Directory(std::path::PathBuf);
 
 impl Directory {
-    fn new(name: &str) -> Directory {
+    pub fn new(name: &str) -> Directory {
         let directory = std::env::temp_dir().join(format!("odradek-host-{}-{name}", std::process::id()));
         let _ = std::fs::remove_dir_all(&directory);
         Directory(directory)
@@ -39,7 +39,7 @@ impl Drop for Directory {
     }
 }
 
-fn real_options(directory: &Directory, addresses: Addresses, recorder: &SharedRecorder) -> NodeOptions {
+pub fn real_options(directory: &Directory, addresses: Addresses, recorder: &SharedRecorder) -> NodeOptions {
     NodeOptions {
         name: Name::new("server"),
         incarnation: 0,
@@ -47,6 +47,7 @@ fn real_options(directory: &Directory, addresses: Addresses, recorder: &SharedRe
         addresses: Arc::new(addresses),
         recorder: Some(recorder.clone()),
         seed: Some(1),
+        limits: Limits::default(),
     }
 }
 
@@ -75,6 +76,12 @@ fn check_events(events: &[trace::Event], host: &str) {
     let exit = EventKind::NodeStopped { reason: StopReason::Exit };
     assert_eq!(events.iter().filter(|event| event.kind == exit).count(), 1, "on the {host} host");
     assert!(events.iter().all(|event| event.cause < event.id), "on the {host} host");
+    for event in events {
+        if let EventKind::FrameDelivered(delivered) = event.kind {
+            let cause = events.iter().find(|cause| cause.id == event.cause).map(|cause| &cause.kind);
+            assert_eq!(cause, Some(&EventKind::FrameSent(delivered)), "on the {host} host");
+        }
+    }
 }
 
 /// A connection of the node to itself: its connecting and its accepting end.
@@ -180,6 +187,101 @@ fn half_closing_leaves_the_other_direction_open() {
 }
 
 #[test]
+fn who_sends_to_a_peer_that_is_gone_learns_of_it() {
+    conform("gone", |host| async move {
+        let (mut near, far) = both_ends(&host).await;
+        near.sender.send(ROOT, frame(b'a', 1, b"never read")).await.unwrap();
+        host.sleep(Duration::from_secs(1)).await;
+        drop(far);
+        let ended = host.timeout(Duration::from_secs(10), near.receiver.next()).await.unwrap().unwrap_err();
+        assert!(matches!(ended, CloseReason::Reset | CloseReason::PeerClosed), "{ended:?}");
+        let sending = async {
+            loop {
+                if let Err(ended) = near.sender.send(ROOT, frame(b'a', 2, b"")).await {
+                    return ended;
+                }
+                host.sleep(Duration::from_millis(10)).await;
+            }
+        };
+        assert_eq!(host.timeout(Duration::from_secs(10), sending).await, Ok(CloseReason::Reset));
+    });
+}
+
+#[test]
+fn a_frame_may_come_in_pieces_larger_than_any_buffer() {
+    conform("large", |host| async move {
+        let (near, mut far) = both_ends(&host).await;
+        let large = frame(b'a', 1, &vec![7; 3 << 20]);
+        let sent = large.clone();
+        host.spawn("sender", async move {
+            near.sender.send(ROOT, sent).await.unwrap();
+            near.sender.send(ROOT, frame(b'a', 2, b"after")).await.unwrap();
+            drop(near);
+        });
+        assert!(far.receiver.next().await.unwrap().bytes == large);
+        assert_eq!(number(&far.receiver.next().await.unwrap().bytes), 2);
+    });
+}
+
+#[test]
+fn waiting_for_a_frame_can_be_given_up_and_taken_up_again() {
+    conform("waiting", |host| async move {
+        let (near, mut far) = both_ends(&host).await;
+        for n in 0..3 {
+            assert!(host.timeout(Duration::from_millis(20), far.receiver.next()).await.is_err());
+            near.sender.send(ROOT, frame(b'a', n, b"late")).await.unwrap();
+            assert_eq!(number(&far.receiver.next().await.unwrap().bytes), n);
+        }
+    });
+}
+
+#[test]
+fn several_senders_of_one_connection_never_mix_their_frames() {
+    conform("senders", |host| async move {
+        let (near, mut far) = both_ends(&host).await;
+        for sender in 0..4 {
+            let (host, connection) = (host.clone(), near.sender.clone());
+            host.clone().spawn("sender", async move {
+                for n in 0..50 {
+                    let body = vec![sender as u8; 10_000];
+                    connection.send(ROOT, frame(b'a', sender * 100 + n, &body)).await.unwrap();
+                    host.yield_now().await;
+                }
+            });
+        }
+        let mut next = [0; 4];
+        for _ in 0..200 {
+            let number = number(&far.receiver.next().await.unwrap().bytes);
+            let (sender, n) = ((number / 100) as usize, number % 100);
+            assert_eq!(n, next[sender], "each sender's frames keep their order");
+            next[sender] += 1;
+        }
+    });
+}
+
+#[test]
+fn clocks_go_on_and_timers_fire_in_order() {
+    conform("clock", |host| async move {
+        let (now, wall) = (host.now(), host.wall());
+        let fired = Rc::new(RefCell::new(Vec::new()));
+        for after in [90_u64, 30, 60] {
+            let (own, fired) = (host.clone(), fired.clone());
+            host.spawn("timer", async move {
+                own.sleep_until(now + Duration::from_millis(after)).await;
+                assert!(own.now() >= now + Duration::from_millis(after), "no timer is early");
+                fired.borrow_mut().push(after);
+            });
+        }
+        host.sleep(Duration::from_millis(150)).await;
+        assert_eq!(*fired.borrow(), [30, 60, 90]);
+        assert!(host.now().since(now) >= Duration::from_millis(150));
+        assert!(host.wall() - wall >= 100, "the wall clock goes on too");
+        host.sleep(Duration::ZERO).await;
+        assert!(host.timeout(Duration::ZERO, std::future::pending::<()>()).await.is_err());
+    });
+}
+
+#[test]
 fn connecting_to_nobody_fails() {
     conform("nobody", |host| async move {
         assert_eq!(host.connect(server(), FRAMING, ROOT).await.err(), Some(ConnectFailure::Refused));
@@ -247,6 +349,49 @@ fn directories_are_listed_renamed_and_deleted() {
 }
 
 #[test]
+fn the_disk_says_what_is_wrong() {
+    conform("errors", |host| async move {
+        let disk = host.disk();
+        disk.create_dir_all("dir").unwrap();
+        disk.open("dir/file", Open::New).unwrap().append(b"x").unwrap();
+        let kind = |result: std::io::Result<()>| result.map_err(|error| error.kind());
+        assert_eq!(kind(disk.create_dir_all("dir/file/below")), Err(ErrorKind::NotADirectory));
+        assert_eq!(kind(disk.list("dir/file").map(drop)), Err(ErrorKind::NotADirectory));
+        assert_eq!(kind(disk.delete("dir")), Err(ErrorKind::IsADirectory));
+        assert_eq!(kind(disk.delete_dir_all("dir/file")), Err(ErrorKind::NotADirectory));
+        assert_eq!(kind(disk.open("none/file", Open::Create).map(drop)), Err(ErrorKind::NotFound));
+        assert_eq!(kind(disk.open("dir/none", Open::Existing).map(drop)), Err(ErrorKind::NotFound));
+        assert_eq!(kind(disk.rename("none", "other")), Err(ErrorKind::NotFound));
+        assert_eq!(kind(disk.rename("dir/file", "none/file")), Err(ErrorKind::NotFound));
+        assert_eq!(kind(disk.delete_dir_all("none")), Err(ErrorKind::NotFound));
+        assert_eq!(kind(disk.sync_dir("none").await), Err(ErrorKind::NotFound));
+        assert_eq!(kind(disk.read("none").map(drop)), Err(ErrorKind::NotFound));
+        assert_eq!(disk.read("dir/file").unwrap(), b"x", "nothing of that did anything");
+    });
+}
+
+#[test]
+fn an_open_file_outlives_its_name() {
+    conform("names", |host| async move {
+        let disk = host.disk();
+        let file = disk.open("old", Open::New).unwrap();
+        file.append(b"first").unwrap();
+        file.sync().await.unwrap();
+        disk.sync_dir("").await.unwrap();
+        disk.rename("old", "new").unwrap();
+        file.append(b" second").unwrap();
+        assert_eq!(disk.read("new").unwrap(), b"first second");
+        disk.delete("new").unwrap();
+        file.append(b" third").unwrap();
+        file.sync().await.unwrap();
+        assert_eq!(file.read_at(0, 100).unwrap(), "first second third");
+        assert!(!disk.exists("new") && !disk.exists("old"));
+        let again = disk.open("new", Open::New).unwrap();
+        assert_eq!((again.len(), file.len()), (0, 18), "a new file of that name is another");
+    });
+}
+
+#[test]
 fn an_atomic_write_replaces_a_file() {
     conform("atomic", |host| async move {
         host.disk().create_dir_all("meta").unwrap();
@@ -256,66 +401,4 @@ fn an_atomic_write_replaces_a_file() {
         }
         assert_eq!(host.disk().list("meta").unwrap().len(), 1, "no temporary file stays");
     });
-}
-
-#[test]
-fn a_real_node_answers_a_real_client_and_ends_when_stopped() {
-    let (directory, recorder) = (Directory::new("client"), SharedRecorder::new(Mode::None));
-    let port = free_port();
-    let addresses = Addresses::from([(server(), ([127, 0, 0, 1], port).into())]);
-    let options = real_options(&directory, addresses, &recorder);
-    let (ready, listening) = std::sync::mpsc::channel();
-    let boot = move |host: Host| -> LocalBoxFuture<()> {
-        Box::pin(async move {
-            let listener = host.listen(PORT, FRAMING).await.unwrap();
-            ready.send(()).unwrap();
-            loop {
-                host.spawn("echo", echo(listener.accept().await));
-            }
-        })
-    };
-    let thread = NodeThread::start(options, boot).unwrap();
-    listening.recv().unwrap();
-    let mut client = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    client.set_nodelay(true).unwrap();
-    let request = frame(b'a', 42, b"over a real socket");
-    client.write_all(&request[..7]).unwrap();
-    client.write_all(&request[7..]).unwrap();
-    let mut response = vec![0; request.len()];
-    client.read_exact(&mut response).unwrap();
-    assert_eq!(response, frame(0, 42, b"over a real socket"));
-    client.write_all(&[0, 0, 0, 1, 9]).unwrap(); // shorter than any frame: the connection is closed
-    assert_eq!(client.read(&mut response).unwrap(), 0);
-    thread.stopper.stop();
-    assert_eq!(thread.join(), End::Stopped);
-    let mut events = Vec::new();
-    recorder.take_events(&mut events);
-    let answer = events.iter().find_map(|event| match event.kind {
-        EventKind::FrameSent(info) => Some((info.api.as_str(), info.correlation, info.response)),
-        _ => None,
-    });
-    assert_eq!(answer, Some(("Alpha", 42, true)));
-    let bad =
-        |event: &trace::Event| matches!(event.kind, EventKind::ConnectionClosed { reason: CloseReason::BadFrame, .. });
-    assert!(events.iter().any(bad));
-}
-
-#[test]
-fn a_panic_on_the_real_host_is_a_finding_and_ends_the_node() {
-    let (directory, recorder) = (Directory::new("panic"), SharedRecorder::new(Mode::None));
-    let options = real_options(&directory, Addresses::new(), &recorder);
-    let boot = |host: Host| -> LocalBoxFuture<()> {
-        Box::pin(async move {
-            host.spawn("faulty", async { panic!("broken") });
-            std::future::pending::<()>().await;
-        })
-    };
-    let End::Panicked(message) = NodeThread::start(options, boot).unwrap().join() else { panic!("it goes on") };
-    assert!(message.starts_with("broken at ") && message.contains("conformance.rs:"), "{message}");
-    let mut events = Vec::new();
-    recorder.take_events(&mut events);
-    let kinds: Vec<_> = events.into_iter().map(|event| event.kind).collect();
-    let finding = EventKind::NodePanicked { message: Name::new(&message) };
-    let stopped = EventKind::NodeStopped { reason: StopReason::Panic };
-    assert_eq!(kinds[1..], [finding, stopped]);
 }

@@ -8,5 +8,6 @@ mod determinism;
 mod disk;
 mod network;
 mod partitions;
+mod real;
 mod support;
 mod tasks;
