@@ -63,13 +63,20 @@ async def there_and_back(topic, **config):
         await it.stop()
 
 
+async def shared(members):
+    """Waits until each of two members owns two partitions."""
+    while [len(it.assignment()) for it in members] != [2, 2]:
+        await asyncio.gather(*(it.getmany(timeout_ms=100) for it in members))
+
+
 async def takeover():
     await create("aio-shared", 4)
-    values = await produce("aio-shared", 200)
     members = [consumer("aio-shared", "aio-sharing") for _ in range(2)]
     for it in members:
         await it.start()
     try:
+        await asyncio.wait_for(shared(members), 60)
+        values = await produce("aio-shared", 200)
         equal(sorted(await read(members, 200)), sorted(values), "what the group read")
         await members[0].commit()
         await members[1].commit()

@@ -127,10 +127,17 @@ def list_offsets():
 
 def takeover():
     create("shared", partitions=4)
-    values = produce("shared", 200)
     two = [consumer("sharing"), consumer("sharing")]
     for it in two:
         it.subscribe(["shared"])
+
+    def shares():
+        for it in two:
+            it.poll(0.1)
+        return [len(it.assignment()) for it in two] == [2, 2]
+
+    until("each owns two partitions", shares)
+    values = produce("shared", 200)
     got = read(two, 200)
     equal(sorted(got[0] + got[1]), sorted(values), "what the group read")
     more = produce("shared", 100)

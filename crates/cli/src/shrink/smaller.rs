@@ -1,6 +1,6 @@
 //! The ways in which a plan can be smaller. Each gives candidates, the boldest first.
 
-use scenario::{Duration, Plan, Rate, Trigger};
+use scenario::{Duration, Plan, Rate, Trigger, Value};
 
 /// A way: from a plan to smaller ones.
 pub type Way = fn(&Plan) -> Vec<Plan>;
@@ -84,15 +84,25 @@ fn fewer_machines(plan: &Plan) -> Vec<Plan> {
         smaller.extend(changed(plan, |plan| plan.cluster.zookeepers = 1));
     }
     if plan.cluster.brokers > 1 {
-        smaller.extend(changed(plan, |plan| plan.cluster.brokers -= 1));
+        smaller.extend(changed(plan, one_broker_less));
         smaller.extend(changed(plan, |plan| {
-            plan.cluster.brokers -= 1;
+            one_broker_less(plan);
             for topic in &mut plan.topics {
                 topic.replication = topic.replication.min(plan.cluster.brokers);
             }
         }));
     }
     smaller
+}
+
+/// The topic that keeps groups must fit, or none of them ever has a coordinator: another failure than the one looked for.
+fn one_broker_less(plan: &mut Plan) {
+    plan.cluster.brokers -= 1;
+    let factor = "offsets.topic.replication.factor";
+    let fits = i64::from(plan.cluster.brokers);
+    if plan.consumers.iter().any(|consumer| consumer.group.is_some()) && plan.cluster.config.integer(factor) > fits {
+        plan.cluster.config.set(factor, Value::Integer(fits));
+    }
 }
 
 /// How long chaos must last for every timed fault to begin and end.
@@ -173,6 +183,17 @@ mod tests {
                 assert!(shorter.phases.end() < plan.phases.end(), "{:?} of {:?}", shorter.phases, plan.phases);
             }
         }
+    }
+
+    #[test]
+    fn a_smaller_cluster_can_still_keep_groups() {
+        let text = "schema = 1\nname = \"s\"\nintent = \"i\"\nseed = 1\n[cluster]\nbrokers = 3\nzookeepers = 1\n\
+                    [[topic]]\nname = \"t\"\npartitions = 1\nreplication = 1\n\
+                    [[consumer]]\nname = \"c\"\ngroup = \"g\"\ntopics = [\"t\"]\n\
+                    [phases]\nwarmup = \"2s\"\nchaos = \"1s\"\nsettle = \"5s\"\n";
+        let mut plan = Plan::parse("plan.toml", text).unwrap_or_else(|error| panic!("{error}"));
+        one_broker_less(&mut plan);
+        assert_eq!((plan.cluster.brokers, plan.cluster.config.integer("offsets.topic.replication.factor")), (2, 2));
     }
 
     #[test]

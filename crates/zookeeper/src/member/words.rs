@@ -103,7 +103,8 @@ fn configuration(config: &MemberConfig) -> String {
         writeln!(text, "{name}={number}").expect("text takes any write");
     }
     for (id, node) in &config.members {
-        writeln!(text, "server.{id}={node}:{}:{}", config.quorum_port, config.election_port).expect("text takes any write");
+        writeln!(text, "server.{id}={node}:{}:{}", config.quorum_port, config.election_port)
+            .expect("text takes any write");
     }
     text
 }

@@ -1,7 +1,9 @@
 //! The frames a member answers with.
 
 use bytes::Bytes;
-use wire::jute::{self, EventType, KeeperState, Operation, OperationResult, Request, Response, WatcherEvent, permission};
+use wire::jute::{
+    self, EventType, KeeperState, Operation, OperationResult, Request, Response, WatcherEvent, permission,
+};
 
 use crate::acl::Credentials;
 use crate::tree::{Failure, Outcome, Tree};
