@@ -126,10 +126,11 @@ def offsets_kept(cluster):
     equal(read(8), list(range(12, 20)), "what was read after every broker was restarted")
 
 
-with Cluster(apart=True) as cluster:
-    for place in range(3):
-        wait_for_port(cluster.port + place)
-    check("three processes become a cluster", lambda: ready(cluster))
-    check(f"kill -9 of a broker in the middle of {LOAD} records loses nothing that was acknowledged", lambda: killed(cluster))
-    check("a group goes on where it was after each broker was restarted", lambda: offsets_kept(cluster))
-finish()
+if __name__ == "__main__":
+    with Cluster(apart=True) as cluster:
+        for place in range(3):
+            wait_for_port(cluster.port + place)
+        check("three processes become a cluster", lambda: ready(cluster))
+        check(f"kill -9 of a broker in the middle of {LOAD} records loses nothing that was acknowledged", lambda: killed(cluster))
+        check("a group goes on where it was after each broker was restarted", lambda: offsets_kept(cluster))
+    finish()
