@@ -258,7 +258,9 @@ impl Acl {
     /// Reads it.
     pub fn get(decoder: &mut Decoder) -> Result<Self, JuteError> {
         let permissions = decoder.int()?;
-        let id = Id { scheme: decoder.ustring()?, id: decoder.ustring()? };
+        // kazoo sends an empty id, which `auth` has, as null.
+        let text = |decoder: &mut Decoder| decoder.nullable_ustring().map(Option::unwrap_or_default);
+        let id = Id { scheme: text(decoder)?, id: text(decoder)? };
         Ok(Self { permissions, id })
     }
 }

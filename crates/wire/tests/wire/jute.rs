@@ -78,6 +78,13 @@ fn a_multi_has_the_bytes_that_zookeeper_documents() {
 }
 
 #[test]
+fn an_acl_may_have_no_id() {
+    let bytes = Bytes::from_static(&[0, 0, 0, 31, 0, 0, 0, 4, b'a', b'u', b't', b'h', 0xff, 0xff, 0xff, 0xff]);
+    let id = Id { scheme: "auth".to_owned(), id: String::new() };
+    assert_eq!(Acl::get(&mut Decoder::new(bytes)), Ok(Acl { permissions: 31, id }));
+}
+
+#[test]
 fn a_stat_takes_68_bytes() {
     let mut encoder = Encoder::new();
     stat().put(&mut encoder);
