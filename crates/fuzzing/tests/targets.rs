@@ -43,7 +43,7 @@ fn a_log_recovers_from_any_segment() {
 
 #[test]
 fn a_running_broker_survives_changed_requests_and_serves_the_next_client() {
-    feed("broker-core", 3_000);
+    feed("broker-core", 20_000);
 }
 
 #[test]
