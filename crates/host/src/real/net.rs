@@ -11,11 +11,13 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use trace::{CloseReason, ConnectFailure, EventId, EventKind, FrameInfo, Name};
 
 use super::Process;
+use super::door::Door;
 use crate::network::{Labels, ReceiverKind, SenderKind, assert_one_frame};
 use crate::{Address, Connection, Frame, FrameReceiver, FrameSender, Framing};
 
@@ -37,8 +39,17 @@ impl Listener {
     pub async fn bind(process: &Rc<Process>, port: u16, framing: Framing) -> io::Result<Listener> {
         let own = Address { host: process.options.name, port };
         let address = process.options.addresses.get(&own).copied();
-        let address = address.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        let mut address = address.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        if let Some(door) = &process.door {
+            if door.find(own).is_some() {
+                return Err(crate::network::in_use(port));
+            }
+            address.set_port(0);
+        }
         let listener = TcpListener::bind(address).await?;
+        if let Some(door) = &process.door {
+            door.listen(own, listener.local_addr()?);
+        }
         Ok(Listener { process: process.clone(), listener, framing })
     }
 
@@ -50,13 +61,36 @@ impl Listener {
             }
             match accepted {
                 Ok((stream, peer)) => {
-                    let peer = Name::new(&peer.ip().to_string());
+                    let known = self.process.door.as_ref().and_then(|door| door.who(peer));
+                    let peer = known.unwrap_or_else(|| Name::new(&peer.ip().to_string()));
                     return open(&self.process, stream, peer, self.framing, false, EventId::ROOT);
                 }
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             }
         }
     }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let (Some(door), Ok(socket)) = (&self.process.door, self.listener.local_addr()) {
+            door.unlisten(socket);
+        }
+    }
+}
+
+/// Connects to a node of the same world, past its door.
+async fn connect_in_world(process: &Process, door: &Door, to: Address) -> Result<TcpStream, ConnectFailure> {
+    door.shake_hands(process.name(), to.host).await;
+    let address = door.find(to).ok_or(ConnectFailure::Refused)?;
+    let opening = async {
+        // Bound before it connects, so that the other end can tell who comes.
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+        door.announce(socket.local_addr()?, process.name());
+        socket.connect(address).await
+    };
+    opening.await.map_err(|_: io::Error| ConnectFailure::Refused)
 }
 
 async fn resolve(process: &Process, to: Address) -> Result<SocketAddr, ConnectFailure> {
@@ -74,6 +108,9 @@ pub(super) async fn connect(
     cause: EventId,
 ) -> Result<Connection, ConnectFailure> {
     let connecting = async {
+        if let Some(door) = &process.door {
+            return connect_in_world(process, door, to).await;
+        }
         let address = resolve(process, to).await?;
         TcpStream::connect(address).await.map_err(|error| match error.kind() {
             io::ErrorKind::TimedOut => ConnectFailure::TimedOut,
@@ -94,7 +131,7 @@ pub(super) async fn connect(
 }
 
 /// What both halves and the writer share.
-struct Shared {
+pub(super) struct Shared {
     process: Rc<Process>,
     framing: Framing,
     id: u32,
@@ -107,12 +144,17 @@ struct Shared {
     work: Notify,
     /// There is room again.
     room: Notify,
+    /// It was broken from outside.
+    failed: Notify,
+    /// Since when what was sent is not acknowledged, as far as the world's door knows.
+    unacknowledged: Cell<Option<Instant>>,
     last: Cell<EventId>,
 }
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<Bytes>,
+    /// Frames, and when each may go where its link is slow.
+    queue: VecDeque<(Bytes, Option<Instant>)>,
     queued_bytes: usize,
     /// FIN after the queue.
     closing: bool,
@@ -143,9 +185,14 @@ fn open(
         state: RefCell::default(),
         work: Notify::new(),
         room: Notify::new(),
+        failed: Notify::new(),
+        unacknowledged: Cell::new(None),
         last: Cell::new(opened),
     });
-    process.spawn(Box::pin(write_out(shared.clone(), write)));
+    if let Some(door) = &process.door {
+        door.opened(&shared);
+    }
+    process.spawn_kernel(Box::pin(write_out(shared.clone(), write)));
     let end = Rc::new(End(shared));
     let sender = FrameSender(SenderKind::Real(Sender(end.clone())));
     let receiver = Receiver { end, read, buffer: BytesMut::new() };
@@ -157,23 +204,24 @@ async fn write_out(shared: Rc<Shared>, mut write: OwnedWriteHalf) {
     loop {
         let next = { shared.state.borrow_mut().queue.pop_front() };
         let written = match next {
-            Some(frame) => {
-                let written = write.write_all(&frame).await;
+            Some((frame, due)) => {
+                let written = match shared.admit(due).await {
+                    true => write.write_all(&frame).await,
+                    false => Err(io::ErrorKind::TimedOut.into()),
+                };
                 shared.state.borrow_mut().queued_bytes -= frame.len();
                 shared.room.notify_waiters();
                 written
             }
-            None if shared.state.borrow().closing => return, // dropping the half sends FIN
-            None => {
-                shared.work.notified().await;
-                Ok(())
-            }
+            None if shared.is_over() => return shared.let_go().await, // dropping the half sends FIN
+            None => tokio::select! {
+                () = shared.work.notified() => Ok(()),
+                () = shared.unacknowledged() => Err(io::ErrorKind::TimedOut.into()),
+            },
         };
         if let Err(error) = written {
-            let reason = reason_of(&error);
-            shared.state.borrow_mut().broken = Some(reason);
-            shared.room.notify_waiters();
-            return;
+            shared.fail(shared.last.get(), reason_of(&error));
+            return shared.let_go().await;
         }
     }
 }
@@ -196,6 +244,72 @@ impl Shared {
             bytes: u32::try_from(frame.len()).unwrap_or(u32::MAX),
             protocol: self.framing.protocol,
             response,
+        }
+    }
+
+    /// Its own node, and the other's.
+    pub fn link(&self) -> (Name, Name) {
+        (self.process.name(), self.peer)
+    }
+
+    /// Whether this is the end that connected.
+    pub fn connected(&self) -> bool {
+        self.connector
+    }
+
+    pub fn is_of(&self, process: &Process) -> bool {
+        std::ptr::eq(&*self.process, process)
+    }
+
+    /// Whether its process can still use it.
+    pub fn is_open(&self) -> bool {
+        let state = self.state.borrow();
+        !self.process.is_dead() && state.broken.is_none() && !state.reported
+    }
+
+    /// Whether nothing more will be sent.
+    fn is_over(&self) -> bool {
+        let state = self.state.borrow();
+        state.closing || state.broken.is_some()
+    }
+
+    /// Breaks the connection because of `cause`.
+    pub fn fail(&self, cause: EventId, reason: CloseReason) {
+        let mut state = self.state.borrow_mut();
+        if state.broken.is_none() {
+            state.broken = Some(reason);
+            state.queue.clear();
+            self.last.set(cause);
+            self.failed.notify_one();
+            self.room.notify_waiters();
+            self.work.notify_one();
+        }
+    }
+
+    /// When a frame that is sent now may go.
+    fn due(&self) -> Option<Instant> {
+        self.process.door.as_ref().and_then(|door| door.due(self.link()))
+    }
+
+    /// Waits until a frame may go; false if the connection broke meanwhile.
+    async fn admit(&self, due: Option<Instant>) -> bool {
+        let Some(door) = &self.process.door else { return true };
+        let admitted = door.admit(self.link(), due).await;
+        door.sent(self.link(), &self.unacknowledged);
+        admitted && self.state.borrow().broken.is_none()
+    }
+
+    async fn unacknowledged(&self) {
+        match &self.process.door {
+            Some(door) => door.unacknowledged(self.link(), &self.unacknowledged).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits until the other end may learn that this one has closed.
+    async fn let_go(&self) {
+        if let Some(door) = &self.process.door {
+            door.pass(self.link()).await;
         }
     }
 
@@ -223,7 +337,7 @@ impl Shared {
         }
     }
 
-    fn close(&self) {
+    pub fn close(&self) {
         self.state.borrow_mut().closing = true;
         self.work.notify_one();
     }
@@ -259,7 +373,7 @@ impl Sender {
         let sent = shared.emit(cause, EventKind::FrameSent(shared.info(&frame, !shared.connector)));
         let mut state = shared.state.borrow_mut();
         state.queued_bytes += frame.len();
-        state.queue.push_back(frame);
+        state.queue.push_back((frame, shared.due()));
         shared.work.notify_one();
         Ok(sent)
     }
@@ -296,7 +410,20 @@ impl Receiver {
                 Ok(None) => {}
                 Err(reason) => return Err(shared.report(reason)),
             }
-            let ended = match self.read.read_buf(&mut self.buffer).await {
+            let failed = async {
+                if shared.state.borrow().broken.is_none() {
+                    shared.failed.notified().await;
+                }
+            };
+            let read = tokio::select! {
+                biased;
+                read = self.read.read_buf(&mut self.buffer) => read,
+                () = failed => {
+                    let broken = shared.state.borrow().broken;
+                    return Err(shared.report(broken.unwrap_or(CloseReason::Reset)));
+                }
+            };
+            let ended = match read {
                 Ok(0) => CloseReason::PeerClosed,
                 Ok(_) => continue,
                 Err(error) => reason_of(&error),

@@ -8,5 +8,6 @@ mod determinism;
 mod disk;
 mod network;
 mod partitions;
+mod real_world;
 mod support;
 mod tasks;
