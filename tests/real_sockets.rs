@@ -25,6 +25,7 @@ config      = { min.insync.replicas = 2 }
 name   = "order-service"
 topic  = "orders"
 rate   = "50/s"
+value  = "100B"
 config = { acks = "all", request.timeout.ms = "1s" }
 
 [[consumer]]

@@ -109,6 +109,7 @@ mod tests {
         name  = "order-service"
         topic = "orders"
         rate  = "10/s"
+        value = "100B"
 
         [phases]
         warmup = "5s"
