@@ -12,6 +12,7 @@ mod evidence;
 mod faults;
 mod hostile_traces;
 mod live_core;
+mod real_sockets;
 mod scenarios;
 mod streams;
 mod supervisor;

@@ -22,6 +22,8 @@ mod panic;
 pub mod real;
 #[cfg(madsim)]
 pub mod sim;
+#[cfg(madsim)]
+mod world;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -32,6 +34,7 @@ pub use entropy::Entropy;
 pub use host::{Host, Task};
 pub use network::{Address, BadFrame, Connection, Frame, FrameReceiver, FrameSender, Framing, Label, Listener};
 pub use trace::{CloseReason, ConnectFailure};
+pub use world::{DiskView, World};
 
 /// A boxed future that stays on its thread.
 pub type LocalBoxFuture<T> = Pin<Box<dyn Future<Output = T>>>;

@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use host::sim::World;
+use host::World;
 use oracle::{EndOfRun, Finding, Tally};
 use scenario::Plan;
 use state::{ClusterState, DigestBuilder};

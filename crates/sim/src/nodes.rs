@@ -6,8 +6,8 @@ use std::future::pending;
 use std::rc::Rc;
 
 use broker::{BrokerConfig, Flaws};
-use host::sim::{Latency, World};
-use host::{Address, Host};
+use host::sim::Latency;
+use host::{Address, Host, World};
 use scenario::{FaultKind, Plan};
 use tokio::sync::oneshot;
 use trace::{EventId, Name};

@@ -114,7 +114,7 @@ pub struct RunRecord {
     pub verdict: Verdict,
     /// Why, in one sentence.
     pub reason: String,
-    /// The fingerprint, 16 hexadecimal digits.
+    /// The fingerprint, 16 hexadecimal digits; empty on real sockets.
     pub fingerprint: String,
     /// Counts of records.
     pub records: Records,

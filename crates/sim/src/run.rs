@@ -1,9 +1,11 @@
 //! One run of one plan, from the first process to the verdict.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::rc::Rc;
 
-use host::sim::{World, WorldOptions};
+use host::World;
+use host::sim::WorldOptions;
 use oracle::{ClientFacts, ClientKind, Commits, Context, EndOfRun, FreshRead, TopicFacts};
 use scenario::{Commit, Consumer, Core, OFFSETS_TOPIC, Plan, Topic};
 use trace::{Event, EventId, EventKind, Mode, Name, Phase};
@@ -12,6 +14,7 @@ use crate::faults::{Effect, Injector};
 use crate::judge::{Judge, Judged};
 use crate::outcome::Outcome;
 use crate::progress::Progress;
+use crate::real::Skipped;
 use crate::services::{Ledger, SharedLedger};
 use crate::{nodes, scan, supervisor};
 
@@ -40,6 +43,9 @@ pub enum RunError {
     /// The runner itself panicked.
     #[error("the run broke: {0}")]
     Broke(String),
+    /// The plan asks for what only a simulated world can do.
+    #[error("not on real sockets: {0}")]
+    NotReal(Skipped),
 }
 
 /// What a run leaves before it is judged as a whole.
@@ -49,7 +55,8 @@ pub(crate) struct Raw {
     pub setup_failed: Option<String>,
     pub events: Vec<Event>,
     pub event_count: u64,
-    pub fingerprint: u64,
+    /// None on real sockets.
+    pub fingerprint: Option<u64>,
     pub simulated_ns: u64,
 }
 
@@ -69,9 +76,27 @@ pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<Outcome, RunError> 
         ..WorldOptions::default()
     };
     let (owned, progress) = (plan.clone(), options.progress.clone());
-    let raw = host::sim::run(world_options, move |world| Box::pin(main(world, Rc::new(owned), progress)))
+    let raw = host::sim::run(world_options, move |world| Box::pin(main(world.into(), Rc::new(owned), progress)))
         .map_err(|panic| RunError::Broke(panic.to_string()))?;
     Ok(crate::table::conclude(plan, options, raw))
+}
+
+/// Runs a plan on real sockets, on real files below `data`, in real time: with the same nodes, faults, oracles and tables as
+/// [`run_plan`]. The network is the operating system's, which is faster than the plan's; and since nobody can repeat such a run
+/// bit for bit, it has no fingerprint.
+///
+/// # Errors
+/// [`RunError`] if the runner itself broke, or the plan holds faults that only a simulated world has; see
+/// [`for_real`](crate::for_real).
+pub fn run_plan_really(plan: &Plan, options: &RunOptions, data: &Path) -> Result<Outcome, RunError> {
+    if let Some(skipped) = crate::for_real(plan).1.into_iter().next() {
+        return Err(RunError::NotReal(skipped));
+    }
+    let world_options = host::real::WorldOptions { seed: plan.seed, trace: options.trace, data: data.to_owned() };
+    let (owned, progress) = (plan.clone(), options.progress.clone());
+    let raw = host::real::run(world_options, move |world| Box::pin(main(world.into(), Rc::new(owned), progress)))
+        .map_err(|panic| RunError::Broke(panic.to_string()))?;
+    Ok(crate::table::conclude(plan, options, Raw { fingerprint: None, ..raw }))
 }
 
 /// What the oracles must know of the plan.
@@ -299,7 +324,7 @@ fn verdict(
         judged,
         events: finished.events,
         event_count: finished.event_count,
-        fingerprint: finished.fingerprint,
+        fingerprint: Some(finished.fingerprint),
         simulated_ns,
     }
 }

@@ -1,6 +1,6 @@
 //! The end-of-run disk scan: what really lies on every broker's disk, read by a parser that is not the broker's.
 
-use host::sim::World;
+use host::World;
 use oracle::{ScannedBatch, ScannedReplica};
 use scenario::Plan;
 use trace::{Partition, broker_name};

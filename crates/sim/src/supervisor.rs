@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use host::sim::World;
+use host::World;
 use scenario::Plan;
 use trace::{EventId, Name};
 

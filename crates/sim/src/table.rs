@@ -28,7 +28,7 @@ pub(crate) fn conclude(plan: &Plan, options: &RunOptions, raw: Raw) -> Outcome {
         schedule_seed: plan.schedule_seed,
         verdict,
         reason,
-        fingerprint: format!("{:016x}", raw.fingerprint),
+        fingerprint: raw.fingerprint.map_or_else(String::new, |fingerprint| format!("{fingerprint:016x}")),
         records: records(&summary.total),
         violations,
         vacuous,

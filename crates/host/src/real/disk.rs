@@ -30,6 +30,18 @@ async fn blocking(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> io:
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
+/// What is in a directory, sorted by name.
+pub(super) fn entries(path: &Path) -> io::Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        entries.push(Entry { name, directory: entry.file_type()?.is_dir() });
+    }
+    entries.sort_unstable();
+    Ok(entries)
+}
+
 impl Disk {
     pub fn new(process: Rc<Process>) -> Disk {
         Disk(process)
@@ -60,14 +72,7 @@ impl Disk {
     }
 
     pub fn list(&self, dir: &str) -> io::Result<Vec<Entry>> {
-        let mut entries = Vec::new();
-        for entry in fs::read_dir(self.locate(dir)?)? {
-            let entry = entry?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            entries.push(Entry { name, directory: entry.file_type()?.is_dir() });
-        }
-        entries.sort_unstable();
-        Ok(entries)
+        entries(&self.locate(dir)?)
     }
 
     pub fn exists(&self, path: &str) -> bool {

@@ -2,10 +2,12 @@
 //! interleave only where they await, as in simulation.
 
 mod disk;
+mod door;
 mod limits;
 mod net;
 mod recorder;
 mod wires;
+mod world;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -16,7 +18,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime};
 
@@ -27,11 +29,13 @@ use trace::{ConnectFailure, EventId, EventKind, Name, StopReason};
 use crate::network::ListenerKind;
 use crate::panic::{catch, catch_poll, install_hook};
 use crate::{Address, Connection, Entropy, Framing, Host, LocalBoxFuture, Time};
+use door::Door;
 
 pub(crate) use disk::{Disk, File};
 pub use limits::Limits;
 pub(crate) use net::{Listener, Receiver, Sender};
 pub use recorder::SharedRecorder;
+pub use world::{DiskView, RealWorld, WorldOptions, run};
 
 /// Which socket address a node's port has: to listen on, and for others to connect to.
 pub type Addresses = BTreeMap<Address, SocketAddr>;
@@ -89,7 +93,7 @@ pub fn run_node(options: NodeOptions, stopper: &Stopper, boot: impl FnOnce(Host)
         Ok(runtime) => runtime,
         Err(error) => return End::Failed(format!("{}: {error}", options.data.display())),
     };
-    let process = Process::start(options);
+    let process = Process::start(options, None, EventId::ROOT);
     let tasks = LocalSet::new();
     let main = process.clone();
     tasks.block_on(&runtime, async {
@@ -105,7 +109,9 @@ pub fn run_node(options: NodeOptions, stopper: &Stopper, boot: impl FnOnce(Host)
         tokio::select! {
             biased;
             () = process.ended.notified() => {}
-            () = stopper.0.notified() => process.end(EventId::ROOT, StopReason::Crash, End::Stopped),
+            () = stopper.0.notified() => {
+                process.end(EventId::ROOT, StopReason::Crash, End::Stopped);
+            }
         }
     });
     drop(tasks);
@@ -158,10 +164,16 @@ pub(crate) struct Process {
     dead: Cell<bool>,
     ended: Notify,
     result: RefCell<Option<End>>,
+    /// Where it is one node of a [`RealWorld`]: the world's door, and what stopping and pausing it from outside needs.
+    door: Option<Rc<Door>>,
+    tasks: RefCell<Vec<AbortHandle>>,
+    paused: Cell<bool>,
+    /// Tasks that woke up while it was paused.
+    roused: RefCell<Vec<Waker>>,
 }
 
 impl Process {
-    fn start(options: NodeOptions) -> Rc<Process> {
+    fn start(options: NodeOptions, door: Option<Rc<Door>>, cause: EventId) -> Rc<Process> {
         let seed = options.seed.unwrap_or_else(|| RandomState::new().hash_one(0));
         let names = options.addresses.iter().map(|(address, socket)| (*socket, address.host)).collect();
         let process = Rc::new(Process {
@@ -172,11 +184,19 @@ impl Process {
             dead: Cell::new(false),
             ended: Notify::new(),
             result: RefCell::new(None),
+            door,
+            tasks: RefCell::default(),
+            paused: Cell::new(false),
+            roused: RefCell::default(),
             options,
         });
         let incarnation = process.options.incarnation;
-        process.started.set(process.emit(EventId::ROOT, EventKind::NodeStarted { incarnation }));
+        process.started.set(process.emit(cause, EventKind::NodeStarted { incarnation }));
         process
+    }
+
+    fn name(&self) -> Name {
+        self.options.name
     }
 
     fn is_dead(&self) -> bool {
@@ -184,6 +204,9 @@ impl Process {
     }
 
     fn emit(&self, cause: EventId, kind: EventKind) -> EventId {
+        if let Some(door) = &self.door {
+            door.recorded().notify_one();
+        }
         match &self.options.recorder {
             Some(recorder) if !self.is_dead() => recorder.record(self.options.name, cause, kind),
             _ => cause,
@@ -194,17 +217,47 @@ impl Process {
         if self.is_dead() {
             return RealTask(None);
         }
-        let guarded = Guarded { process: self.clone(), future: Some(future) };
-        RealTask(Some(tokio::task::spawn_local(guarded).abort_handle()))
+        let guarded = Guarded { process: self.clone(), kernel: false, future: Some(future) };
+        let task = tokio::task::spawn_local(guarded).abort_handle();
+        if self.door.is_some() {
+            let mut tasks = self.tasks.borrow_mut();
+            if tasks.len() == tasks.capacity() {
+                tasks.retain(|task| !task.is_finished());
+            }
+            tasks.push(task.clone());
+        }
+        RealTask(Some(task))
     }
 
-    fn end(&self, cause: EventId, reason: StopReason, end: End) {
+    /// Starts a task that does a kernel's work: in a world it goes on when the process is paused or has died.
+    fn spawn_kernel(self: &Rc<Self>, future: LocalBoxFuture<()>) {
+        let kernel = self.door.is_some();
+        drop(tokio::task::spawn_local(Guarded { process: self.clone(), kernel, future: Some(future) }));
+    }
+
+    /// Stops its tasks where they stand, or lets them go on.
+    fn set_paused(&self, paused: bool) {
+        self.paused.set(paused);
+        if !paused {
+            self.roused.take().into_iter().for_each(Waker::wake);
+        }
+    }
+
+    /// Ends the process; returns its `NodeStopped`, or `cause` if it had ended before.
+    fn end(&self, cause: EventId, reason: StopReason, end: End) -> EventId {
+        let mut stopped = cause;
         if !self.is_dead() {
-            self.emit(cause, EventKind::NodeStopped { reason });
+            stopped = self.emit(cause, EventKind::NodeStopped { reason });
             self.dead.set(true);
             self.result.replace(Some(end));
             self.ended.notify_one();
+            if let Some(door) = &self.door {
+                door.process_died(self);
+                drop(self.roused.take());
+                self.tasks.take().iter().for_each(AbortHandle::abort);
+            }
         }
+        stopped
     }
 
     fn panicked(&self, message: String) {
@@ -216,6 +269,8 @@ impl Process {
 /// A task's future: its panic is a finding, and the dead do not run.
 struct Guarded {
     process: Rc<Process>,
+    /// Whether it outlives and outruns its process.
+    kernel: bool,
     future: Option<LocalBoxFuture<()>>,
 }
 
@@ -224,7 +279,12 @@ impl Future for Guarded {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let process = self.process.clone();
-        let Some(future) = self.future.as_mut().filter(|_| !process.is_dead()) else {
+        let runs = self.kernel || !process.is_dead();
+        if !self.kernel && process.paused.get() {
+            process.roused.borrow_mut().push(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let Some(future) = self.future.as_mut().filter(|_| runs) else {
             return Poll::Pending;
         };
         catch_poll(future.as_mut(), cx).unwrap_or_else(|message| {

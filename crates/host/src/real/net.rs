@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use trace::{CloseReason, ConnectFailure, EventId, EventKind, FrameInfo, Name, Protocol};
 
 use super::Process;
+use super::door::Door;
 use super::limits::{LINGER, SEND_BUFFER, Slot, Slots};
 use super::wires::{Hold, next_connection};
 use crate::network::{Labels, ReceiverKind, SenderKind, assert_one_frame};
@@ -37,8 +38,17 @@ impl Listener {
     pub async fn bind(process: &Rc<Process>, port: u16, framing: Framing) -> io::Result<Listener> {
         let own = Address { host: process.options.name, port };
         let address = process.options.addresses.get(&own).copied();
-        let address = address.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        let mut address = address.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        if let Some(door) = &process.door {
+            if door.find(own).is_some() {
+                return Err(crate::network::in_use(port));
+            }
+            address.set_port(0);
+        }
         let listener = TcpListener::bind(address).await?;
+        if let Some(door) = &process.door {
+            door.listen(own, listener.local_addr()?);
+        }
         Ok(Listener { process: process.clone(), listener, framing, slots: Slots::default() })
     }
 
@@ -89,6 +99,26 @@ struct End {
     accepted: Option<Accepted>,
 }
 
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let (Some(door), Ok(socket)) = (&self.process.door, self.listener.local_addr()) {
+            door.unlisten(socket);
+        }
+    }
+}
+
+/// Connects to a node of the same world, past its door.
+async fn connect_in_world(
+    process: &Process,
+    door: &Door,
+    to: Address,
+    cause: EventId,
+) -> Result<Opened, ConnectFailure> {
+    door.shake_hands(process.name(), to.host).await;
+    let address = door.find(to).ok_or(ConnectFailure::Refused)?;
+    connect_to(process, address, cause).await.map_err(|_| ConnectFailure::Refused)
+}
+
 async fn resolve(process: &Process, to: Address) -> Result<SocketAddr, ConnectFailure> {
     if let Some(address) = process.options.addresses.get(&to) {
         return Ok(*address);
@@ -106,6 +136,9 @@ pub(super) async fn connect(
     // A node is known by its name, also where it is reached by its address.
     let mut peer = to.host;
     let connecting = async {
+        if let Some(door) = &process.door {
+            return connect_in_world(process, door, to, cause).await;
+        }
         let address = resolve(process, to).await?;
         peer = process.names.get(&address).copied().unwrap_or(to.host);
         let connected = connect_to(process, address, cause).await;
@@ -127,8 +160,11 @@ pub(super) async fn connect(
     }
 }
 
+/// A connection that was opened, and what its other end in this process will know it by.
+type Opened = (TcpStream, Option<Hold>);
+
 /// Connects, with the own port known before, so that the other end can tell who comes.
-async fn connect_to(process: &Process, address: SocketAddr, cause: EventId) -> io::Result<(TcpStream, Option<Hold>)> {
+async fn connect_to(process: &Process, address: SocketAddr, cause: EventId) -> io::Result<Opened> {
     let (socket, any) = match address {
         SocketAddr::V4(_) => (TcpSocket::new_v4()?, IpAddr::from(Ipv4Addr::UNSPECIFIED)),
         SocketAddr::V6(_) => (TcpSocket::new_v6()?, IpAddr::from(Ipv6Addr::UNSPECIFIED)),
@@ -145,7 +181,7 @@ async fn connect_to(process: &Process, address: SocketAddr, cause: EventId) -> i
 }
 
 /// What both halves and the writer share.
-struct Shared {
+pub(super) struct Shared {
     process: Rc<Process>,
     framing: Framing,
     id: u32,
@@ -163,12 +199,17 @@ struct Shared {
     linger: Cell<Duration>,
     /// When a byte came or went last.
     active: Cell<Instant>,
+    /// It was broken from outside.
+    failed: Notify,
+    /// Since when what was sent is not acknowledged, as far as the world's door knows.
+    unacknowledged: Cell<Option<Instant>>,
     last: Cell<EventId>,
 }
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<Bytes>,
+    /// Frames, and when each may go where its link is slow.
+    queue: VecDeque<(Bytes, Option<Instant>)>,
     queued_bytes: usize,
     /// FIN after the queue.
     closing: bool,
@@ -202,9 +243,14 @@ fn open(
         closed: Notify::new(),
         linger: Cell::new(LINGER),
         active: Cell::new(Instant::now()),
+        failed: Notify::new(),
+        unacknowledged: Cell::new(None),
         last: Cell::new(opened),
     });
-    process.spawn(Box::pin(write_out(shared.clone(), write)));
+    if let Some(door) = &process.door {
+        door.opened(&shared);
+    }
+    process.spawn_kernel(Box::pin(write_out(shared.clone(), write)));
     let held = Rc::new(Held(shared));
     let sender = FrameSender(SenderKind::Real(Sender(held.clone())));
     let receiver = Receiver { held, read, buffer: BytesMut::new() };
@@ -215,6 +261,10 @@ fn open(
 async fn write_out(shared: Rc<Shared>, write: OwnedWriteHalf) {
     let given_up = async {
         shared.closed.notified().await;
+        if shared.process.door.is_some() {
+            // Behind a cut link it waits for as long as that is cut.
+            return std::future::pending().await;
+        }
         tokio::time::sleep(shared.linger.get()).await;
     };
     tokio::select! {
@@ -228,23 +278,24 @@ async fn write_queued(shared: &Shared, mut write: OwnedWriteHalf) {
     loop {
         let next = { shared.state.borrow_mut().queue.pop_front() };
         let written = match next {
-            Some(frame) => {
-                let written = shared.write(&mut write, &frame).await;
+            Some((frame, due)) => {
+                let written = match shared.admit(due).await {
+                    true => shared.write(&mut write, &frame).await,
+                    false => Err(io::ErrorKind::TimedOut.into()),
+                };
                 shared.state.borrow_mut().queued_bytes -= frame.len();
                 shared.room.notify_waiters();
                 written
             }
-            None if shared.state.borrow().closing => return, // dropping the half sends FIN
-            None => {
-                shared.work.notified().await;
-                Ok(())
-            }
+            None if shared.is_over() => return shared.let_go().await, // dropping the half sends FIN
+            None => tokio::select! {
+                () = shared.work.notified() => Ok(()),
+                () = shared.unacknowledged() => Err(io::ErrorKind::TimedOut.into()),
+            },
         };
         if let Err(error) = written {
-            let reason = reason_of(&error);
-            shared.state.borrow_mut().broken = Some(reason);
-            shared.room.notify_waiters();
-            return;
+            shared.fail(shared.last.get(), reason_of(&error));
+            return shared.let_go().await;
         }
     }
 }
@@ -258,7 +309,7 @@ fn reason_of(error: &io::Error) -> CloseReason {
 
 impl Shared {
     /// Whether this end connected: it sends requests.
-    fn connector(&self) -> bool {
+    pub fn connector(&self) -> bool {
         self.end.accepted.is_none()
     }
 
@@ -303,6 +354,67 @@ impl Shared {
         }
     }
 
+    /// Its own node, and the other's.
+    pub fn link(&self) -> (Name, Name) {
+        (self.process.name(), self.peer)
+    }
+
+    pub fn is_of(&self, process: &Process) -> bool {
+        std::ptr::eq(&*self.process, process)
+    }
+
+    /// Whether its process can still use it.
+    pub fn is_open(&self) -> bool {
+        let state = self.state.borrow();
+        !self.process.is_dead() && state.broken.is_none() && !state.reported
+    }
+
+    /// Whether nothing more will be sent.
+    fn is_over(&self) -> bool {
+        let state = self.state.borrow();
+        state.closing || state.broken.is_some()
+    }
+
+    /// Breaks the connection because of `cause`.
+    pub fn fail(&self, cause: EventId, reason: CloseReason) {
+        let mut state = self.state.borrow_mut();
+        if state.broken.is_none() {
+            state.broken = Some(reason);
+            state.queue.clear();
+            self.last.set(cause);
+            self.failed.notify_one();
+            self.room.notify_waiters();
+            self.work.notify_one();
+        }
+    }
+
+    /// When a frame that is sent now may go.
+    fn due(&self) -> Option<Instant> {
+        self.process.door.as_ref().and_then(|door| door.due(self.link()))
+    }
+
+    /// Waits until a frame may go; false if the connection broke meanwhile.
+    async fn admit(&self, due: Option<Instant>) -> bool {
+        let Some(door) = &self.process.door else { return true };
+        let admitted = door.admit(self.link(), due).await;
+        door.sent(self.link(), &self.unacknowledged);
+        admitted && self.state.borrow().broken.is_none()
+    }
+
+    async fn unacknowledged(&self) {
+        match &self.process.door {
+            Some(door) => door.unacknowledged(self.link(), &self.unacknowledged).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits until the other end may learn that this one has closed.
+    async fn let_go(&self) {
+        if let Some(door) = &self.process.door {
+            door.pass(self.link()).await;
+        }
+    }
+
     fn emit(&self, cause: EventId, kind: EventKind) -> EventId {
         let id = self.process.emit(cause, kind);
         self.last.set(id);
@@ -327,7 +439,7 @@ impl Shared {
         }
     }
 
-    fn close(&self) {
+    pub fn close(&self) {
         self.state.borrow_mut().closing = true;
         self.work.notify_one();
         self.closed.notify_one();
@@ -371,7 +483,7 @@ impl Sender {
         }
         let mut state = shared.state.borrow_mut();
         state.queued_bytes += frame.len();
-        state.queue.push_back(frame);
+        state.queue.push_back((frame, shared.due()));
         shared.work.notify_one();
         Ok(sent)
     }
@@ -409,12 +521,21 @@ impl Receiver {
                 Ok(None) => {}
                 Err(reason) => return Err(shared.report(reason)),
             }
+            let failed = async {
+                if shared.state.borrow().broken.is_none() {
+                    shared.failed.notified().await;
+                }
+            };
             let read = {
                 let reading = pin!(self.read.read_buf(&mut self.buffer));
                 tokio::select! {
                     biased;
                     read = reading => read,
                     ended = shared.idle() => return Err(ended),
+                    () = failed => {
+                        let broken = shared.state.borrow().broken;
+                        return Err(shared.report(broken.unwrap_or(CloseReason::Reset)));
+                    }
                 }
             };
             let ended = match read {

@@ -14,7 +14,7 @@ const Z99: f64 = 2.326_347_874_040_841;
 
 /// A latency distribution, ready to draw from.
 #[derive(Clone, Debug)]
-pub(super) struct Table(Box<[u64; POINTS]>);
+pub(crate) struct Table(Box<[u64; POINTS]>);
 
 impl Table {
     pub fn new(latency: Latency) -> Table {

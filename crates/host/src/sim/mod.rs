@@ -27,6 +27,7 @@ use heap::Deadline;
 use node::Process;
 
 pub use disk::DiskView;
+pub(crate) use latency::Table as LatencyTable;
 pub use options::{ClockSetting, DiskFault, Finished, HoldRule, Keep, Latency, Panic, WorldOptions};
 pub use run::run;
 pub(crate) use task::SimTask;

@@ -9,5 +9,6 @@ mod disk;
 mod network;
 mod partitions;
 mod real;
+mod real_world;
 mod support;
 mod tasks;

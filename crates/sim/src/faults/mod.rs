@@ -11,7 +11,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use host::sim::World;
+use host::World;
 use scenario::{Fault, FaultKind, Plan, Selector, Trigger, Until};
 use trace::{EventId, EventKind, Name};
 

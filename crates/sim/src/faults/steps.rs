@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use host::sim::World;
+use host::World;
 use scenario::{Direction, Duration, FaultKind};
 use trace::{EventId, EventKind, Name};
 
