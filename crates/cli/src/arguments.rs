@@ -352,6 +352,21 @@ pub struct View {
 for the other members."
 )]
 pub struct Serve {
+    /// Run this scenario or plan, with its faults, in real time, and judge it as `run` does; then end.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["brokers", "zookeepers", "node", "port", "zookeeper_port", "bind", "advertise"])]
+    pub scenario: Option<PathBuf>,
+    /// The scenario's seed; a plan brings its own.
+    #[arg(long, value_parser = seed, requires = "scenario")]
+    pub seed: Option<u64>,
+    /// With the settings of this variant of the scenario.
+    #[arg(long, requires = "scenario")]
+    pub variant: Option<String>,
+    /// Switch the scenario's flaws off and apply its [control] settings.
+    #[arg(long, requires = "scenario")]
+    pub without_flaws: bool,
+    /// Write the scenario's run to this folder, as `run` does.
+    #[arg(long, value_name = "DIR", requires = "scenario")]
+    pub out: Option<PathBuf>,
     /// How many brokers.
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub brokers: u32,
@@ -361,7 +376,7 @@ pub struct Serve {
     /// Run this node alone, such as broker-2; the others run in other processes with the same options.
     #[arg(long, value_name = "NAME")]
     pub node: Option<String>,
-    /// Keep data below DIR/NODE, and begin with what is there; default: a temporary folder, removed at the end.
+    /// Keep data below DIR/NODE, and begin with what is there (a scenario: with nothing); default: a temporary folder, removed at the end.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// The first broker's port; 0 picks free ones.
@@ -376,13 +391,14 @@ pub struct Serve {
     /// The host that clients are told to connect to; default: the address to listen on.
     #[arg(long, value_name = "HOST")]
     pub advertise: Option<String>,
-    /// Set a broker's setting by Kafka's name, or the ensemble's tickTime, initLimit or syncLimit (repeatable).
+    /// Set a broker's setting by Kafka's name, or the ensemble's tickTime, initLimit or syncLimit; with --scenario, a value of
+    /// the scenario by its path (repeatable).
     #[arg(long = "set", value_name = "NAME=VALUE")]
     pub set: Vec<String>,
-    /// Write the events to this file while they happen; compressed if it ends with .zst.
+    /// Write the events to this file while they happen (of a scenario, at the end); compressed if it ends with .zst.
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
-    /// Print the ready line as one JSON object.
+    /// Print the ready line, or the scenario's record, as one JSON object.
     #[arg(long)]
     pub json: bool,
 }

@@ -67,32 +67,43 @@ impl SweepProgress {
     }
 }
 
-/// How far one run has come in simulated time.
+/// How far one run has come in its own time, simulated or real.
 pub struct RunProgress {
     bar: Option<ProgressBar>,
     plain: Plain,
     what: String,
-    /// Simulated seconds of the whole run.
+    /// Seconds of the whole run.
     end: u64,
+    /// Which seconds these are.
+    seconds: &'static str,
 }
 
 impl RunProgress {
-    /// Of a run of this plan.
+    /// Of a simulated run of this plan.
     pub fn new(what: String, plan: &Plan) -> RunProgress {
+        RunProgress::counting(what, plan, "simulated")
+    }
+
+    /// Of a run of this plan on real sockets.
+    pub fn really(what: String, plan: &Plan) -> RunProgress {
+        RunProgress::counting(what, plan, "on real sockets")
+    }
+
+    fn counting(what: String, plan: &Plan, seconds: &'static str) -> RunProgress {
         let end = plan.phases.end().millis().div_ceil(1_000);
-        let bar = bar(end, "{msg}  [{bar:30}] {pos} s of {len} s simulated");
+        let bar = bar(end, &format!("{{msg}}  [{{bar:30}}] {{pos}} s of {{len}} s {seconds}"));
         let bar = bar.map(|bar| bar.with_message(what.clone()));
-        RunProgress { bar, plain: Plain(Instant::now()), what, end }
+        RunProgress { bar, plain: Plain(Instant::now()), what, end, seconds }
     }
 
     /// The run has come so far.
-    pub fn reached(&mut self, simulated: Duration) {
-        // After the last phase everything is read back, which takes simulated time too.
-        let seconds = simulated.as_secs().min(self.end);
-        let (what, end) = (&self.what, self.end);
+    pub fn reached(&mut self, time: Duration) {
+        // After the last phase everything is read back, which takes time too.
+        let reached = time.as_secs().min(self.end);
+        let (what, end, seconds) = (&self.what, self.end, self.seconds);
         match &self.bar {
-            Some(bar) => bar.set_position(seconds),
-            None => self.plain.say(|| format!("{what}: {seconds} s of {end} s simulated")),
+            Some(bar) => bar.set_position(reached),
+            None => self.plain.say(|| format!("{what}: {reached} s of {end} s {seconds}")),
         }
     }
 

@@ -126,7 +126,8 @@ fn perform(job: &Job) -> Result<Report, String> {
     })
 }
 
-fn write_trace(path: &Path, plan: &Plan, outcome: &Outcome) -> io::Result<()> {
+/// Writes a run's trace as far as it was kept.
+pub fn write_trace(path: &Path, plan: &Plan, outcome: &Outcome) -> io::Result<()> {
     let header = Header {
         format: Header::FORMAT.into(),
         schema: SCHEMA_VERSION,

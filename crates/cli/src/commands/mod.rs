@@ -15,6 +15,7 @@ pub mod report;
 pub mod run;
 pub mod scenarios;
 pub mod serve;
+pub mod serve_scenario;
 pub mod show;
 pub mod shrink;
 pub mod sweep;

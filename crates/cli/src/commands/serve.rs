@@ -12,6 +12,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use trace::{Event, Mode};
 
+use super::serve_scenario::serve_scenario;
 use crate::Status;
 use crate::arguments::Serve;
 use crate::failure::Failure;
@@ -28,6 +29,9 @@ const INTERRUPTED: i32 = 130;
 
 /// Starts the nodes and tends them until Ctrl-C, SIGTERM or the end of one of them.
 pub fn serve(arguments: &Serve) -> Result<Status, Failure> {
+    if let Some(scenario) = &arguments.scenario {
+        return serve_scenario(scenario, arguments);
+    }
     let began = Instant::now();
     let layout = Layout::new(&Wishes {
         brokers: arguments.brokers,
