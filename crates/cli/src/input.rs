@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use scenario::{Options, Plan, Scenario};
-use trace::{Event, Header, TraceReader};
+use trace::{Event, Header, TraceError, TraceReader};
 
 use crate::arguments::Changes;
 use crate::failure::Failure;
@@ -61,10 +61,35 @@ pub fn warn<'a>(plans: impl IntoIterator<Item = &'a Plan>) {
 
 /// A whole trace.
 pub fn trace(path: &Path) -> Result<(Header, Vec<Event>), Failure> {
-    let file = fs::File::open(path).map_err(|error| Failure::file(path, "open", &error))?;
-    let wrong = |error| Failure::input(format!("error: {}: {error}", path.display()));
-    let reader = TraceReader::new(file).map_err(wrong)?;
-    let header = reader.header().clone();
-    let events = reader.collect::<Result<Vec<_>, _>>().map_err(wrong)?;
+    let (header, events, end) = read_trace(path)?;
+    end.map_or(Ok((header, events)), |cut| Err(in_trace(path, cut)))
+}
+
+/// A trace as far as it is there: one that is being written ends anywhere. Warns of that.
+pub fn trace_so_far(path: &Path) -> Result<(Header, Vec<Event>), Failure> {
+    let (header, events, end) = read_trace(path)?;
+    if let Some(cut) = end {
+        eprintln!("warning: {}: {cut}", path.display());
+    }
     Ok((header, events))
+}
+
+fn in_trace(path: &Path, error: TraceError) -> Failure {
+    Failure::input(format!("error: {}: {error}", path.display()))
+}
+
+/// A trace's events, and the error that it is cut off if it is.
+fn read_trace(path: &Path) -> Result<(Header, Vec<Event>, Option<TraceError>), Failure> {
+    let file = fs::File::open(path).map_err(|error| Failure::file(path, "open", &error))?;
+    let reader = TraceReader::new(file).map_err(|error| in_trace(path, error))?;
+    let header = reader.header().clone();
+    let mut events = Vec::new();
+    for event in reader {
+        match event {
+            Ok(event) => events.push(event),
+            Err(cut @ TraceError::Truncated { .. }) => return Ok((header, events, Some(cut))),
+            Err(error) => return Err(in_trace(path, error)),
+        }
+    }
+    Ok((header, events, None))
 }

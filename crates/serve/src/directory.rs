@@ -26,7 +26,8 @@ impl DataDirectory {
         match path {
             Some(path) => {
                 fs::create_dir_all(path).map_err(ServeError::file("create the data directory", path))?;
-                Ok(DataDirectory::Kept(path.to_owned()))
+                let path = path.canonicalize().map_err(ServeError::file("find", path))?;
+                Ok(DataDirectory::Kept(path))
             }
             None => {
                 let made = tempfile::Builder::new().prefix("odradek-serve-").tempdir();

@@ -18,7 +18,7 @@ const SHIVIZ_LIMIT: usize = 20_000;
 /// Writes the trace, or a window of it, to a file or to standard output.
 pub fn export(arguments: &Export) -> Result<Status, Failure> {
     let path = if arguments.trace.is_dir() { arguments.trace.join(TRACE) } else { arguments.trace.clone() };
-    let (header, mut events) = input::trace(&path)?;
+    let (header, mut events) = input::trace_so_far(&path)?;
     let (from, to) = (arguments.from.unwrap_or(0), arguments.to.unwrap_or(u64::MAX));
     events.retain(|event| (from..to).contains(&event.at));
     if events.is_empty() {

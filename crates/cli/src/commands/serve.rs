@@ -23,7 +23,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// How long a node may take to end well.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The same before it serves: it may wait for others that never come.
-const EARLY_PATIENCE: Duration = Duration::from_secs(1);
+const EARLY_PATIENCE: Duration = Duration::from_secs(3);
 /// The exit status of a program that a signal ended.
 const INTERRUPTED: i32 = 130;
 

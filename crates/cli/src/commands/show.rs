@@ -13,7 +13,7 @@ use crate::input;
 
 /// Shows what was asked for; without a question, an overview.
 pub fn show(arguments: &Show) -> Result<Status, Failure> {
-    let (header, events) = input::trace(&arguments.trace)?;
+    let (header, events) = input::trace_so_far(&arguments.trace)?;
     let mut out = std::io::stdout().lock();
     let lists =
         arguments.from.is_some() || arguments.to.is_some() || arguments.node.is_some() || arguments.kind.is_some();
