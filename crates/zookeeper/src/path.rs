@@ -50,7 +50,20 @@ mod tests {
     fn a_path_is_valid_as_zookeeper_says() {
         let valid = ["/", "/a", "/a/b", "/a.b", "/...", "/a b", "/\u{e4}", "/\u{4e16}"];
         let invalid = [
-            "", "a", "//", "/a/", "/a//b", "/.", "/..", "/a/./b", "/a/../b", "/a\0", "/a\n", "/\u{80}", "/\u{e000}", "/\u{1f600}",
+            "",
+            "a",
+            "//",
+            "/a/",
+            "/a//b",
+            "/.",
+            "/..",
+            "/a/./b",
+            "/a/../b",
+            "/a\0",
+            "/a\n",
+            "/\u{80}",
+            "/\u{e000}",
+            "/\u{1f600}",
         ];
         for path in valid {
             assert!(is_valid(path), "{path:?}");

@@ -303,7 +303,14 @@ fn requests_are_refused_by_a_znodes_list_until_the_client_shows_who_it_is() {
         (Request::Exists { path: path(), watch: false }, 0),
     ]);
     assert!(fixture.server.watches.is_empty(), "who may not read may not watch");
-    fixture.check(&[(auth("digest"), 0), (get, 0), (list(false), 0), (set, 0), (get_acl, 0), (create("/mine/child"), 0)]);
+    fixture.check(&[
+        (auth("digest"), 0),
+        (get, 0),
+        (list(false), 0),
+        (set, 0),
+        (get_acl, 0),
+        (create("/mine/child"), 0),
+    ]);
 }
 
 #[test]
@@ -392,7 +399,8 @@ fn a_client_without_the_read_only_byte_is_answered_without_it() {
 #[test]
 fn hostile_frames_end_their_connection_or_are_refused_and_harm_no_other() {
     let framed = |body: &[u8]| Bytes::from([&(body.len() as i32).to_be_bytes(), body].concat());
-    let request = |operation: i32, body: &[u8]| framed(&[&1i32.to_be_bytes(), &operation.to_be_bytes()[..], body].concat());
+    let request =
+        |operation: i32, body: &[u8]| framed(&[&1i32.to_be_bytes(), &operation.to_be_bytes()[..], body].concat());
     let huge = i32::MAX.to_be_bytes();
     let closes = [framed(b""), framed(b"short"), Bytes::from_static(b"GET / HTTP/1.1"), framed(&[0xff; 7])];
     let unimplemented = [16, 19, 20, 21, 22, 102, 107, -1, 0, -10, 9999, i32::MIN];
@@ -429,4 +437,26 @@ fn hostile_frames_end_their_connection_or_are_refused_and_harm_no_other() {
         assert_eq!(fixture.effects(), [Effect::Send(APP, replies::error(1, zxid, error))], "{frame:?}");
     }
     fixture.check(&[(get_data("/", false), 0)]);
+}
+
+#[test]
+fn what_is_too_long_ends_its_connection() {
+    let mut fixture = Fixture::with_client();
+    let longest = jute::MAXIMUM_REQUEST;
+    let long = |length: usize| Bytes::from([&(length as i32).to_be_bytes()[..], &vec![7; length]].concat());
+    let set = |length| Operation::SetData {
+        path: "/zookeeper".into(),
+        data: Some(Bytes::from(vec![7; length])),
+        version: -1,
+    };
+    fixture.check(&[(Request::Write(set(longest - 40)), 0), (get_data("/zookeeper", false), 0)]);
+    for name in 0..40 {
+        let path = format!("/zookeeper/{}{name}", "x".repeat(120_000));
+        fixture.check(&[(create(&path), 0)]);
+    }
+    let list = Request::GetChildren { path: "/zookeeper".into(), watch: false };
+    assert_eq!(fixture.ask(1, list), [Effect::Close(APP)], "an answer that no client takes");
+    fixture.server.on_accepted(2, Name::new("10.0.0.9"));
+    fixture.server.on_frame(CAUSE, 2, long(longest + 1), 0);
+    assert_eq!(fixture.effects(), [Effect::Close(2)]);
 }

@@ -63,7 +63,8 @@ fn user(auth: &'static str) -> Credentials {
 
 /// These permissions for everyone, and all for `owner`.
 fn owned(owner: &Credentials, permissions: i32) -> AccessControl {
-    let acl = |permissions, scheme: &str, id: &str| Acl { permissions, id: Id { scheme: scheme.into(), id: id.into() } };
+    let acl =
+        |permissions, scheme: &str, id: &str| Acl { permissions, id: Id { scheme: scheme.into(), id: id.into() } };
     AccessControl::resolve(&[acl(permissions, "world", "anyone"), acl(permission::ALL, "auth", "")], owner).unwrap()
 }
 
@@ -223,7 +224,9 @@ fn each_operation_needs_its_permission_on_the_znode_or_its_parent() {
     ];
     for (missing, operation) in cases {
         let mut world = World::new(&[1]);
-        world.one_as(&me, 1, create_with("/n", CreateMode::Persistent, &owned(&me, permission::ALL & !missing))).unwrap();
+        world
+            .one_as(&me, 1, create_with("/n", CreateMode::Persistent, &owned(&me, permission::ALL & !missing)))
+            .unwrap();
         world.one_as(&me, 1, create("/n/child", CreateMode::Persistent)).unwrap();
         for stranger in [&nobody, &user("me:other")] {
             assert_eq!(world.one_as(stranger, 1, operation.clone()), Err(ErrorCode::NoAuth), "{operation:?}");
