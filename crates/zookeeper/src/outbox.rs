@@ -12,6 +12,7 @@ use trace::EventId;
 pub(crate) struct Outbox {
     queue: mpsc::UnboundedSender<(EventId, Bytes)>,
     last_sent: Rc<Cell<EventId>>,
+    waiting: Rc<Cell<usize>>,
     task: Task,
 }
 
@@ -20,9 +21,11 @@ impl Outbox {
     pub(crate) fn new(host: &Host, sender: FrameSender, opened: EventId) -> Outbox {
         let (queue, mut queued) = mpsc::unbounded_channel::<(EventId, Bytes)>();
         let last_sent = Rc::new(Cell::new(opened));
-        let sent = Rc::clone(&last_sent);
+        let waiting = Rc::new(Cell::new(0));
+        let (sent, left) = (Rc::clone(&last_sent), Rc::clone(&waiting));
         let task = host.spawn("outbox", async move {
             while let Some((cause, frame)) = queued.recv().await {
+                left.set(left.get() - frame.len());
                 match sender.send(cause, frame).await {
                     Ok(id) => sent.set(id),
                     // The receiving half learns of it too.
@@ -31,11 +34,12 @@ impl Outbox {
             }
             sender.close();
         });
-        Outbox { queue, last_sent, task }
+        Outbox { queue, last_sent, waiting, task }
     }
 
     /// Queues a frame.
     pub(crate) fn send(&self, cause: EventId, frame: Bytes) {
+        self.waiting.set(self.waiting.get() + frame.len());
         // An error means that the connection is gone; its receiving half says so.
         let _ = self.queue.send((cause, frame));
     }
@@ -43,6 +47,11 @@ impl Outbox {
     /// The `FrameSent` event of the last frame the kernel took: what a timeout waits for.
     pub(crate) fn last_sent(&self) -> EventId {
         self.last_sent.get()
+    }
+
+    /// Bytes that wait until the other side takes what was sent before.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.get()
     }
 
     /// Closes without sending what is queued.

@@ -3,8 +3,12 @@
 use super::code::{OpCode, xid};
 use crate::frame::{FrameError, Label, PREFIX, read_i32, total_length};
 
-/// The longest message accepted, without its prefix: the default of `jute.maxbuffer`, just under 1 MiB.
-pub const MAXIMUM_FRAME: usize = 0xfffff;
+/// The longest request that a server accepts, without its prefix: the default of its `jute.maxbuffer`, just under 1 MiB.
+pub const MAXIMUM_REQUEST: usize = 0xfffff;
+
+/// The longest message at all, without its prefix: the default of a client's `jute.maxbuffer`. Answers may be longer than requests:
+/// what fits into one fits into the other only without its stat, and a list of children grows with each.
+pub const MAXIMUM_FRAME: usize = 4 << 20;
 
 /// Total length, prefix included, of the frame that `buffered` begins with; none if more bytes are needed to know.
 ///
@@ -14,12 +18,9 @@ pub fn frame_length(buffered: &[u8]) -> Result<Option<usize>, FrameError> {
     total_length(buffered, MAXIMUM_FRAME)
 }
 
-/// Length of the plain text that stands in a frame's place: a four-letter word, or, to its end, the answer to one. None if it
-/// is no text. Four printable characters would be a length over 500 MB, so there is no ambiguity.
+/// Length of the plain text that stands in a frame's place, a four-letter word or the answer to one: all that is there. None if
+/// it is no text. Four printable characters would be a length over 500 MB, so there is no ambiguity.
 pub fn text_length(buffered: &[u8]) -> Option<usize> {
-    if let Some(word) = four_letter_word(buffered) {
-        return Some(word.len());
-    }
     let first: &[u8; PREFIX] = buffered.first_chunk()?;
     first.iter().all(u8::is_ascii_graphic).then_some(buffered.len())
 }

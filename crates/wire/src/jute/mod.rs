@@ -15,7 +15,7 @@ mod response;
 
 pub use code::{AddWatchMode, CreateMode, EventType, KeeperState, OpCode, WatcherType, permission, xid};
 pub use error::ErrorCode;
-pub use frame::{MAXIMUM_FRAME, describe, four_letter_word, frame_length, text_length};
+pub use frame::{MAXIMUM_FRAME, MAXIMUM_REQUEST, describe, four_letter_word, frame_length, text_length};
 pub use multi::{Operation, OperationResult};
 pub use primitives::{Decoder, Encoder, JuteError};
 pub use record::{Acl, ConnectRequest, ConnectResponse, Id, ReplyHeader, RequestHeader, Stat, WatcherEvent};

@@ -187,5 +187,6 @@ fn a_length_prefix_is_bounded() {
     assert_eq!(frame_length(&(maximum as i32 + 1).to_be_bytes()), Err(error));
     assert!(jute::frame_length(b"ruok").is_err());
     assert_eq!(jute::frame_length(&[0, 0x0f, 0xff, 0xff]), Ok(Some(0xfffff + 4)));
-    assert!(jute::frame_length(&[0, 0x10, 0, 0]).is_err());
+    assert_eq!(jute::frame_length(&[0, 0x40, 0, 0]), Ok(Some((4 << 20) + 4)));
+    assert!(jute::frame_length(&[0, 0x40, 0, 1]).is_err());
 }

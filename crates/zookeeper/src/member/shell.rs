@@ -30,6 +30,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const STOOD_STILL: Nanos = 100_000_000;
 const CATCH_UP: Duration = Duration::from_millis(5);
 
+/// Bytes of answers that may wait for one client.
+const MOST_WAITING: usize = 32 << 20;
+
 /// A port this member listens on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Port {
@@ -413,9 +416,13 @@ impl Member {
     fn perform_server(&mut self, cause: EventId, effect: server::Effect) {
         match effect {
             server::Effect::Send(connection, frame) => {
-                if let Some(outbox) = self.outboxes.get(&connection) {
-                    outbox.send(cause, frame);
+                let Some(outbox) = self.outboxes.get(&connection) else { return };
+                if outbox.waiting() < MOST_WAITING {
+                    return outbox.send(cause, frame);
                 }
+                // It asks and does not listen. Its session lives on until it expires.
+                self.server.on_closed(connection);
+                self.outboxes.remove(&connection).expect("just found").abort();
             }
             server::Effect::Close(connection) => drop(self.outboxes.remove(&connection)),
             server::Effect::Submit { tag, session, action } => match self.zab.leader_link() {

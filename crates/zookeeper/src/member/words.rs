@@ -8,6 +8,9 @@ use crate::server::Server;
 /// The version of ZooKeeper whose clients this server is compared with.
 const VERSION: &str = concat!("3.8.0-odradek-", env!("CARGO_PKG_VERSION"));
 
+/// Clients that `stat` lists: the answer must fit into a frame.
+const MOST_CLIENTS: usize = 10_000;
+
 /// What a member is, while it serves clients.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Mode {
@@ -51,7 +54,7 @@ fn clients(server: &Server) -> String {
         let (peer, queued) = (client.peer, client.outstanding);
         format!(" /{peer}[1](queued={queued},recved={},sent={})\n", client.received, client.sent)
     };
-    server.connections().map(line).collect()
+    server.connections().take(MOST_CLIENTS).map(line).collect()
 }
 
 fn summary(server: &Server, mode: Mode) -> String {
@@ -100,4 +103,47 @@ fn configuration(config: &MemberConfig) -> String {
         ("syncLimit", config.sync_limit),
     ];
     numbers.into_iter().map(|(name, number)| format!("{name}={number}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use trace::Name;
+
+    use super::*;
+    use crate::server::Limits;
+    use crate::tree::Tree;
+
+    fn check(word: &str, mode: Mode, lines: &[&str]) {
+        let limits = Limits { min_timeout_ms: 4000, max_timeout_ms: 40_000 };
+        let mut server = Server::new(2, limits, Tree::default(), 1);
+        server.on_accepted(7, Name::new("10.0.0.9"));
+        let config = MemberConfig::new(2, BTreeMap::from([(2, Name::new("zk-2"))]));
+        let answer = answer(word, &server, &config, mode);
+        let length = (crate::framing::client().length)(answer.as_bytes());
+        assert_eq!(length, Ok(Some(answer.len())), "{word}: what is sent is one frame");
+        for line in lines {
+            assert!(answer.lines().any(|answered| answered == *line), "{word}: no line {line:?} in {answer:?}");
+        }
+    }
+
+    #[test]
+    fn words_are_answered_as_zookeeper_does() {
+        check("ruok", Mode::Leader, &["imok"]);
+        let named = |name: &str| format!("{name}{VERSION}");
+        let summary = [&named("Zookeeper version: "), "Connections: 1", "Zxid: 0x0", "Mode: leader", "Node count: 3"];
+        check("srvr", Mode::Leader, &summary);
+        check("stat", Mode::Follower, &["Clients:", " /10.0.0.9[1](queued=0,recved=0,sent=0)", "Mode: follower"]);
+        check("mntr", Mode::Standalone, &["zk_server_state\tstandalone", "zk_peer_id\t2", "zk_znode_count\t3"]);
+        check("conf", Mode::Leader, &["tickTime=2000", "minSessionTimeout=4000", "serverId=2"]);
+        check("envi", Mode::Leader, &[&named("zookeeper.version=")]);
+    }
+
+    #[test]
+    fn words_that_are_not_served_are_refused_in_plain_text() {
+        for word in ["cons", "crst", "dirs", "dump", "hash", "isro", "lead", "srst", "wchc", "wchp", "wchs"] {
+            check(word, Mode::Leader, &[&format!("{word} is not executed because it is not in the whitelist.")]);
+        }
+    }
 }

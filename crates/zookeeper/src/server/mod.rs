@@ -171,6 +171,10 @@ impl Server {
     }
 
     fn send(&mut self, cause: EventId, connection: ConnectionId, frame: Bytes) {
+        if frame.len() > jute::MAXIMUM_FRAME + 4 {
+            // No client would take it; ZooKeeper's close the connection themselves.
+            return self.close(cause, connection);
+        }
         self.sent += 1;
         if let Some(state) = self.connections.get_mut(&connection) {
             state.sent += 1;
@@ -224,6 +228,9 @@ impl Server {
         let Some(state) = self.connections.get_mut(&connection) else { return };
         self.received += 1;
         state.received += 1;
+        if frame.len() > jute::MAXIMUM_REQUEST + 4 {
+            return self.close(cause, connection);
+        }
         match &mut state.phase {
             Phase::New if let Some(word) = jute::four_letter_word(&frame) => {
                 self.effect(cause, Effect::Describe(connection, word));
@@ -344,9 +351,9 @@ impl Server {
                 Err(error) => self.refuse(cause, connection, xid, error),
             },
             Request::Multi(operations) => {
-                let kinds = operations.iter().map(Kind::of).collect();
+                let kind = Kind::Multi(operations.len());
                 let action = Action::Multi(prepare::multi(operations, &credentials), credentials);
-                self.submit(cause, connection, session, xid, Kind::Multi(kinds), action);
+                self.submit(cause, connection, session, xid, kind, action);
             }
             Request::CloseSession => {
                 let action = Action::CloseSession { expired: false };

@@ -17,8 +17,8 @@ pub(super) enum Kind {
     Plain,
     /// `create2`: with the stat of what was created.
     WithStat,
-    /// One answer an operation.
-    Multi(Vec<Kind>),
+    /// One answer for each of so many operations. As in ZooKeeper, `create2` is answered as `create` there.
+    Multi(usize),
     /// Nothing to say.
     Close,
     /// The path again.
@@ -63,22 +63,21 @@ pub(super) fn event(kind: WatchKind, path: &str) -> Bytes {
 pub(super) fn write(xid: i32, zxid: Zxid, kind: &Kind, result: &Result<Vec<Outcome>, Failure>) -> Bytes {
     let response = match (result, kind) {
         (Ok(_), Kind::Close) => Response::Empty,
-        (Ok(outcomes), Kind::Multi(kinds)) => {
-            let answers = outcomes.iter().zip(kinds).map(|(outcome, kind)| operation(outcome, kind));
-            Response::Multi(answers.collect())
+        (Ok(outcomes), Kind::Multi(_)) => {
+            Response::Multi(outcomes.iter().map(|outcome| operation(outcome, &Kind::Plain)).collect())
         }
         (Ok(outcomes), kind) => match &outcomes[0] {
             Outcome::AclSet(stat) => Response::SetAcl { stat: (*stat).into() },
             outcome => Response::Write(operation(outcome, kind)),
         },
         // As ZooKeeper says it: the culprit's error, OK before it, RuntimeInconsistency behind it, and no error in the header.
-        (Err(failure), Kind::Multi(kinds)) if is_operations(failure.error) => {
+        (Err(failure), Kind::Multi(count)) if is_operations(failure.error) => {
             let code = |index| match index {
                 index if index < failure.index => 0,
                 index if index == failure.index => failure.error.code(),
                 _ => ErrorCode::RuntimeInconsistency.code(),
             };
-            Response::Multi((0..kinds.len()).map(|index| OperationResult::Error(code(index))).collect())
+            Response::Multi((0..*count).map(|index| OperationResult::Error(code(index))).collect())
         }
         (Err(failure), _) => return error(xid, zxid, failure.error),
     };

@@ -438,3 +438,25 @@ fn hostile_frames_end_their_connection_or_are_refused_and_harm_no_other() {
     }
     fixture.check(&[(get_data("/", false), 0)]);
 }
+
+#[test]
+fn what_is_too_long_ends_its_connection() {
+    let mut fixture = Fixture::with_client();
+    let longest = jute::MAXIMUM_REQUEST;
+    let long = |length: usize| Bytes::from([&(length as i32).to_be_bytes()[..], &vec![7; length]].concat());
+    let set = |length| Operation::SetData {
+        path: "/zookeeper".into(),
+        data: Some(Bytes::from(vec![7; length])),
+        version: -1,
+    };
+    fixture.check(&[(Request::Write(set(longest - 40)), 0), (get_data("/zookeeper", false), 0)]);
+    for name in 0..40 {
+        let path = format!("/zookeeper/{}{name}", "x".repeat(120_000));
+        fixture.check(&[(create(&path), 0)]);
+    }
+    let list = Request::GetChildren { path: "/zookeeper".into(), watch: false };
+    assert_eq!(fixture.ask(1, list), [Effect::Close(APP)], "an answer that no client takes");
+    fixture.server.on_accepted(2, Name::new("10.0.0.9"));
+    fixture.server.on_frame(CAUSE, 2, long(longest + 1), 0);
+    assert_eq!(fixture.effects(), [Effect::Close(2)]);
+}
