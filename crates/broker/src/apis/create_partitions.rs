@@ -22,6 +22,7 @@ pub async fn handle(broker: &Rc<Broker>, context: Context, request: &CreateParti
     let mut cause = context.cause;
     let deadline = broker.host.now() + Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
     let mut results = Vec::new();
+    let mut left = create_topics::MAXIMUM_PARTITIONS;
     for topic in &request.topics {
         let twice = request.topics.iter().filter(|other| other.name == topic.name).count() > 1;
         let outcome = if !broker.controls() {
@@ -29,7 +30,9 @@ pub async fn handle(broker: &Rc<Broker>, context: Context, request: &CreateParti
         } else if twice {
             Err(Refused::new(ErrorCode::InvalidRequest, "the topic is named twice"))
         } else {
-            match added(broker, topic) {
+            let added = added(broker, topic, left);
+            left -= added.as_ref().map_or(0, BTreeMap::len);
+            match added {
                 Ok(added) if !request.validate_only => grow(broker, topic, added, deadline, &mut cause).await,
                 checked => checked.map(drop),
             }
@@ -45,8 +48,8 @@ pub async fn handle(broker: &Rc<Broker>, context: Context, request: &CreateParti
     (CreatePartitionsResponse::default().with_results(results).into(), cause)
 }
 
-/// The replicas of the partitions that are to come.
-fn added(broker: &Broker, topic: &CreatePartitionsTopic) -> Result<BTreeMap<i32, Vec<i32>>, Refused> {
+/// The replicas of the partitions that are to come, if they are no more than the request has `left`.
+fn added(broker: &Broker, topic: &CreatePartitionsTopic, left: usize) -> Result<BTreeMap<i32, Vec<i32>>, Refused> {
     let name = topic.name.as_str();
     let cache = broker.metadata.borrow();
     let unknown = || Refused::new(ErrorCode::UnknownTopicOrPartition, format!("there is no topic {name}"));
@@ -57,9 +60,7 @@ fn added(broker: &Broker, topic: &CreatePartitionsTopic) -> Result<BTreeMap<i32,
     if count <= existing {
         return wrong(format!("topic {name} has {existing} partitions: {} are no more", topic.count));
     }
-    if count > create_topics::MAXIMUM_PARTITIONS {
-        return wrong(format!("{count} partitions are more than {}", create_topics::MAXIMUM_PARTITIONS));
-    }
+    create_topics::within_limit(count - existing, left).map_err(|(error, message)| Refused::new(error, message))?;
     let first = view.partitions.values().next().ok_or_else(unknown)?;
     let brokers: Vec<i32> = cache.alive().keys().copied().collect();
     let replicas = match &topic.assignments {

@@ -33,6 +33,7 @@ struct Created {
 pub async fn handle(broker: &Rc<Broker>, context: Context, request: CreateTopicsRequest) -> Reply {
     let mut cause = context.cause;
     let mut outcomes = Vec::new();
+    let mut left = MAXIMUM_PARTITIONS;
     for topic in &request.topics {
         let twice = request.topics.iter().filter(|other| other.name == topic.name).count() > 1;
         let outcome = if !broker.controls() {
@@ -40,8 +41,9 @@ pub async fn handle(broker: &Rc<Broker>, context: Context, request: CreateTopics
         } else if twice {
             Err((ErrorCode::InvalidRequest, "the topic is named twice".to_owned()))
         } else {
-            create(broker, topic, request.validate_only, &mut cause).await
+            create(broker, topic, request.validate_only, left, &mut cause).await
         };
+        left -= outcome.as_ref().map_or(0, |created| created.partitions);
         outcomes.push(outcome);
     }
     if !request.validate_only {
@@ -51,13 +53,22 @@ pub async fn handle(broker: &Rc<Broker>, context: Context, request: CreateTopics
     (CreateTopicsResponse::default().with_topics(results.collect()).into(), cause)
 }
 
-async fn create(broker: &Broker, topic: &CreatableTopic, validate_only: bool, cause: &mut EventId) -> Outcome {
+/// Creates a topic, unless it has more partitions than the request has `left`.
+async fn create(
+    broker: &Broker,
+    topic: &CreatableTopic,
+    validate_only: bool,
+    left: usize,
+    cause: &mut EventId,
+) -> Outcome {
     let name = topic.name.as_str();
     if !is_legal_topic(name) {
         return Err((ErrorCode::InvalidTopic, "the name is illegal".to_owned()));
     }
     let settings = settings(broker, topic)?;
+    within_limit(usize::try_from(topic.num_partitions).unwrap_or(0).max(topic.assignments.len()), left)?;
     let partitions = assignment(broker, topic)?;
+    within_limit(partitions.len(), left)?;
     let created = Created {
         id: broker.new_id("topic-ids"),
         partitions: partitions.len(),
@@ -119,11 +130,20 @@ fn assignment(broker: &Broker, topic: &CreatableTopic) -> Result<BTreeMap<i32, V
     Ok(assignment)
 }
 
-/// Kafka's own limit is memory; ours keeps one request from filling it.
+/// How many partitions one request may create: KRaft's limit, so that no single frame fills the memory.
 pub(super) const MAXIMUM_PARTITIONS: usize = 10_000;
 
+/// Whether a request that may create `left` more partitions may create so many.
+pub(super) fn within_limit(partitions: usize, left: usize) -> Result<(), (ErrorCode, String)> {
+    if partitions > left {
+        let message = format!("a request creates at most {MAXIMUM_PARTITIONS} partitions");
+        return Err((ErrorCode::PolicyViolation, message));
+    }
+    Ok(())
+}
+
 fn place(broker: &Broker, partitions: i64, replication: i64) -> Result<BTreeMap<i32, Vec<i32>>, (ErrorCode, String)> {
-    let count = usize::try_from(partitions).ok().filter(|count| (1..=MAXIMUM_PARTITIONS).contains(count));
+    let count = usize::try_from(partitions).ok().filter(|count| *count > 0);
     let Some(count) = count else {
         return Err((ErrorCode::InvalidPartitions, format!("{partitions} partitions")));
     };

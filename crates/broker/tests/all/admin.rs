@@ -1,6 +1,7 @@
 //! What administrators ask: the cluster described, topics that grow, settings that change while all runs.
 
 use wire::kafka::messages::create_partitions_request::{CreatePartitionsAssignment, CreatePartitionsTopic};
+use wire::kafka::messages::create_topics_request::CreatableTopic;
 use wire::kafka::messages::describe_configs_request::DescribeConfigsResource;
 use wire::kafka::messages::describe_configs_response::DescribeConfigsResourceResult;
 use wire::kafka::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
@@ -164,7 +165,7 @@ fn a_topic_does_not_shrink_and_grows_by_the_controller_only() {
             (other, 3, None, ErrorCode::NotController),
             (controller, 2, None, ErrorCode::InvalidPartitions),
             (controller, -1, None, ErrorCode::InvalidPartitions),
-            (controller, 1_000_000, None, ErrorCode::InvalidPartitions),
+            (controller, 1_000_000, None, ErrorCode::PolicyViolation),
             (controller, 4, Some(vec![vec![1]]), ErrorCode::InvalidReplicaAssignment),
             (controller, 3, Some(vec![vec![1, 2]]), ErrorCode::InvalidReplicaAssignment),
             (controller, 3, Some(vec![vec![9]]), ErrorCode::InvalidReplicaAssignment),
@@ -237,5 +238,25 @@ fn a_smaller_min_insync_replicas_lets_writes_pass() {
         assert_eq!(cluster.produce(1, -1, &["a"]).await, Err(ErrorCode::NotEnoughReplicas));
         assert_eq!(cluster.set(1, "min.insync.replicas", Some("1"), false).await, ErrorCode::None);
         assert_eq!(cluster.produce(1, -1, &["a"]).await, Ok(0));
+    });
+}
+
+#[test]
+fn one_request_cannot_create_more_partitions_than_a_broker_bears() {
+    simulate(86, async |world| {
+        let cluster = Cluster::start(world, 1, &[]).await;
+        let topic = |name: &str, partitions| {
+            CreatableTopic::default()
+                .with_name(topic_name(name))
+                .with_num_partitions(partitions)
+                .with_replication_factor(1)
+        };
+        let topics = vec![topic("a", 6_000), topic("b", 6_000), topic("c", i32::MAX), topic("d", 4_000)];
+        let request =
+            CreateTopicsRequest::default().with_topics(topics).with_validate_only(true).with_timeout_ms(10_000);
+        let Some(Response::CreateTopics(response)) = cluster.call(1, 7, request).await else { panic!("no answer") };
+        let errors: Vec<_> = response.topics.iter().map(|it| ErrorCode::from_code(it.error_code)).collect();
+        let (created, refused) = (ErrorCode::None, ErrorCode::PolicyViolation);
+        assert_eq!(errors, [created, refused, refused, created]);
     });
 }
