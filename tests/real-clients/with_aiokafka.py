@@ -20,10 +20,10 @@ async def create(topic, partitions=3):
         await admin.close()
 
 
-async def produce(topic, count, **config):
+async def produce(topic, count, name=None, **config):
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, **config)
     await producer.start()
-    values = [f"{topic} {n}".encode() for n in range(count)]
+    values = [f"{name or topic} {n}".encode() for n in range(count)]
     try:
         sent = [await producer.send(topic, value, key=b"key-%d" % (n % 10)) for n, value in enumerate(values)]
         await asyncio.wait_for(asyncio.gather(*sent), 60)
@@ -51,11 +51,15 @@ async def read(members, count):
 
 async def there_and_back(topic, **config):
     await create(topic)
-    values = await produce(topic, 300, **config)
+    values = []
+    if config.get("acks") == 0:
+        # What is sent to a broker that does not lead yet is lost without a word.
+        values += await produce(topic, 30, "before", acks="all")
+    values += await produce(topic, 300, **config)
     it = consumer(topic)
     await it.start()
     try:
-        equal(sorted(await read([it], 300)), sorted(values), "what was read")
+        equal(sorted(await read([it], len(values))), sorted(values), "what was read")
         at = TopicPartition(topic, 0)
         first, last = await it.beginning_offsets([at]), await it.end_offsets([at])
         equal((first[at], last[at] > 0), (0, True), "the first offset, and whether there are more")
@@ -63,9 +67,9 @@ async def there_and_back(topic, **config):
         await it.stop()
 
 
-async def shared(members):
-    """Waits until each of two members owns two partitions."""
-    while [len(it.assignment()) for it in members] != [2, 2]:
+async def owned(members, shares):
+    """Waits until each member owns so many partitions."""
+    while [len(it.assignment()) for it in members] != shares:
         await asyncio.gather(*(it.getmany(timeout_ms=100) for it in members))
 
 
@@ -75,13 +79,14 @@ async def takeover():
     for it in members:
         await it.start()
     try:
-        await asyncio.wait_for(shared(members), 60)
+        await asyncio.wait_for(owned(members, [2, 2]), 60)
         values = await produce("aio-shared", 200)
         equal(sorted(await read(members, 200)), sorted(values), "what the group read")
         await members[0].commit()
         await members[1].commit()
         await members[0].stop()
-        more = await produce("aio-shared", 100)
+        await asyncio.wait_for(owned(members[1:], [4]), 60)
+        more = await produce("aio-shared", 100, "more")
         equal(sorted(await read(members[1:], 100)), sorted(more), "what the remaining member read")
     finally:
         await members[1].stop()

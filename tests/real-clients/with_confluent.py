@@ -30,10 +30,10 @@ def leaders(topic):
     return known.partitions and all(partition.leader > 0 for partition in known.partitions.values())
 
 
-def produce(topic, count, **config):
+def produce(topic, count, name=None, **config):
     """Sends so many records and waits for each outcome; gives their values."""
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5, **config})
-    errors, values = [], [f"{topic} {n}" for n in range(count)]
+    errors, values = [], [f"{name or topic} {n}" for n in range(count)]
     for n, value in enumerate(values):
         producer.produce(topic, value, key=f"key-{n % 10}", on_delivery=lambda error, _: error and errors.append(error))
         producer.poll(0)
@@ -78,11 +78,15 @@ def cluster():
 def acks(level):
     topic = f"acks-{level}"
     create(topic)
-    values = produce(topic, 300, acks=level)
+    values = []
+    if level == "0":
+        # What is sent to a broker that does not lead yet is lost without a word.
+        values += produce(topic, 30, "before", acks="all")
+    values += produce(topic, 300, acks=level)
     one = consumer(f"readers-of-{topic}")
     one.subscribe([topic])
     try:
-        equal(sorted(sum(read([one], 300, commit=False), [])), sorted(values), "what was read")
+        equal(sorted(sum(read([one], len(values), commit=False), [])), sorted(values), "what was read")
     finally:
         one.close()
 
@@ -131,17 +135,18 @@ def takeover():
     for it in two:
         it.subscribe(["shared"])
 
-    def shares():
-        for it in two:
+    def own(members, shares):
+        for it in members:
             it.poll(0.1)
-        return [len(it.assignment()) for it in two] == [2, 2]
+        return [len(it.assignment()) for it in members] == shares
 
-    until("each owns two partitions", shares)
+    until("each owns two partitions", lambda: own(two, [2, 2]))
     values = produce("shared", 200)
     got = read(two, 200)
     equal(sorted(got[0] + got[1]), sorted(values), "what the group read")
-    more = produce("shared", 100)
     two[0].close()
+    until("the other owns all four", lambda: own(two[1:], [4]))
+    more = produce("shared", 100, "more")
     equal(sorted(read([two[1]], 100)[0]), sorted(more), "what the remaining member read")
     two[1].close()
     described = done(admin.describe_consumer_groups(["sharing"]))["sharing"]
