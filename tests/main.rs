@@ -12,7 +12,11 @@ mod evidence;
 mod faults;
 mod hostile_traces;
 mod live_core;
+// Our own clients against a real cluster, shared with the tests of crate serve.
+#[path = "../crates/serve/tests/serve/load.rs"]
+mod load;
 mod scenarios;
+mod serving;
 mod streams;
 mod support;
 mod sweeps;
