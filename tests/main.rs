@@ -13,7 +13,11 @@ mod faults;
 mod hostile_traces;
 mod live_core;
 mod real_sockets;
+// Our own clients against a real cluster, shared with the tests of crate serve.
+#[path = "../crates/serve/tests/serve/load.rs"]
+mod load;
 mod scenarios;
+mod serving;
 mod streams;
 mod supervisor;
 mod support;
