@@ -203,7 +203,8 @@ impl Judge {
 
     /// Judges the next event of the run; what it violates is pushed onto `findings`.
     pub fn observe(&mut self, event: &Event, findings: &mut Vec<Finding>) {
-        if !matters(&event.kind) && !(self.world.recreates && is_about_metadata(&event.kind)) {
+        let judged = matters(&event.kind) || (self.world.recreates && is_about_metadata(&event.kind));
+        if !judged {
             return;
         }
         let place = self.world.locate(event);
