@@ -182,7 +182,7 @@ mod tests {
         let me = who(&["a:1", "b:2"]);
         let own = |place: usize| Acl { permissions: 3, id: me.0[place].clone() };
         let resolved: [(&[Acl], &[Acl]); 5] = [
-            (&[open.clone()], &[]),
+            (std::slice::from_ref(&open), &[]),
             (&[open.clone(), open.clone()], &[]),
             (&[acl(1, "world", "anyone")], &[acl(1, "world", "anyone")]),
             (&[open.clone(), acl(31, "digest", SUPER)], &[open.clone(), acl(31, "digest", SUPER)]),
