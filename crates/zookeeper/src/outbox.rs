@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use host::{FrameSender, Host, Task};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use trace::EventId;
 
 /// A connection's sending half. Dropping it sends what is queued, and then closes.
@@ -13,6 +13,7 @@ pub(crate) struct Outbox {
     queue: mpsc::UnboundedSender<(EventId, Bytes)>,
     last_sent: Rc<Cell<EventId>>,
     waiting: Rc<Cell<usize>>,
+    cut: Rc<Notify>,
     task: Task,
 }
 
@@ -22,11 +23,17 @@ impl Outbox {
         let (queue, mut queued) = mpsc::unbounded_channel::<(EventId, Bytes)>();
         let last_sent = Rc::new(Cell::new(opened));
         let waiting = Rc::new(Cell::new(0));
-        let (sent, left) = (Rc::clone(&last_sent), Rc::clone(&waiting));
+        let cut = Rc::new(Notify::new());
+        let (sent, left, end) = (Rc::clone(&last_sent), Rc::clone(&waiting), Rc::clone(&cut));
         let task = host.spawn("outbox", async move {
             while let Some((cause, frame)) = queued.recv().await {
                 left.set(left.get() - frame.len());
-                match sender.send(cause, frame).await {
+                let taken = tokio::select! {
+                    biased;
+                    () = end.notified() => break,
+                    taken = sender.send(cause, frame) => taken,
+                };
+                match taken {
                     Ok(id) => sent.set(id),
                     // The receiving half learns of it too.
                     Err(_) => return,
@@ -34,7 +41,7 @@ impl Outbox {
             }
             sender.close();
         });
-        Outbox { queue, last_sent, waiting, task }
+        Outbox { queue, last_sent, waiting, cut, task }
     }
 
     /// Queues a frame.
@@ -54,7 +61,12 @@ impl Outbox {
         self.waiting.get()
     }
 
-    /// Closes without sending what is queued.
+    /// Closes behind what the kernel has, without what is queued.
+    pub(crate) fn cut(self) {
+        self.cut.notify_one();
+    }
+
+    /// Ends without sending what is queued. The connection closes with its receiving half.
     pub(crate) fn abort(self) {
         self.task.cancel();
     }

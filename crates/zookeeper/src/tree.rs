@@ -87,6 +87,10 @@ impl Node {
         self.data.as_ref().map_or(0, Bytes::len)
     }
 
+    fn as_step(&self, path: &str) -> Step {
+        Step::Changed { path: path.to_owned(), data: self.data.clone(), acl: self.acl.clone(), stat: self.stat }
+    }
+
     fn stat(&self) -> Stat {
         let children = self.children.len() as i32;
         Stat {
@@ -131,8 +135,18 @@ struct Context<'a> {
     credentials: &'a Credentials,
 }
 
-/// How to take an operation of a failed multi back: what a path held before it.
-type Undo = Vec<(String, Option<Node>)>;
+/// What an operation of a multi did, with what is needed to take it back. Nothing of it grows with a znode's children.
+enum Step {
+    /// A znode is there now; its parent had this stat.
+    Created { path: String, parent: Stat },
+    /// A znode is gone; its parent had this stat.
+    Removed { path: String, node: Node, parent: Stat },
+    /// A znode had this data, list and stat.
+    Changed { path: String, data: Option<Bytes>, acl: AccessControl, stat: Stat },
+}
+
+/// The steps to take back if a later operation fails, in order.
+type Undo = Vec<Step>;
 
 impl Default for Tree {
     /// The tree of a new ensemble: the root and ZooKeeper's own znodes.
@@ -270,15 +284,32 @@ impl Tree {
     }
 
     fn restore(&mut self, undo: Undo) {
-        for (path, before) in undo.into_iter().rev() {
-            if let Some(now) = self.nodes.remove(&path) {
-                self.disown(now.stat.ephemeral_owner, &path);
-            }
-            if let Some(before) = before {
-                self.own(before.stat.ephemeral_owner, &path);
-                self.nodes.insert(path, before);
+        for step in undo.into_iter().rev() {
+            match step {
+                Step::Created { path, parent } => {
+                    let node = self.nodes.remove(&path).expect("it was created");
+                    self.disown(node.stat.ephemeral_owner, &path);
+                    let before = self.parent_mut(&path);
+                    before.children.remove(name_of(&path));
+                    before.stat = parent;
+                }
+                Step::Removed { path, node, parent } => {
+                    self.own(node.stat.ephemeral_owner, &path);
+                    let before = self.parent_mut(&path);
+                    before.children.insert(name_of(&path).to_owned());
+                    before.stat = parent;
+                    self.nodes.insert(path, node);
+                }
+                Step::Changed { path, data, acl, stat } => {
+                    let node = self.nodes.get_mut(&path).expect("it was changed");
+                    (node.data, node.acl, node.stat) = (data, acl, stat);
+                }
             }
         }
+    }
+
+    fn parent_mut(&mut self, path: &str) -> &mut Node {
+        self.nodes.get_mut(parent_of(path)).expect("a znode has a parent")
     }
 
     fn own(&mut self, owner: u64, path: &str) {
@@ -323,7 +354,7 @@ impl Tree {
             Operation::SetData { path, data, version } => {
                 let before = self.permitted(path, permission::WRITE, credentials)?;
                 check_version(*version, before.stat.version)?;
-                undo.push((path.clone(), Some(before.clone())));
+                undo.push(before.as_step(path));
                 let node = self.nodes.get_mut(path).expect("found above");
                 node.data = data.clone();
                 node.stat.version = node.stat.version.wrapping_add(1);
@@ -341,7 +372,7 @@ impl Tree {
             Operation::SetAcl { path, acl, version } => {
                 let before = self.permitted(path, permission::ADMIN, credentials)?;
                 check_version(*version, before.stat.aversion)?;
-                undo.push((path.clone(), Some(before.clone())));
+                undo.push(before.as_step(path));
                 let node = self.nodes.get_mut(path).expect("found above");
                 node.acl = acl.clone();
                 node.stat.aversion = node.stat.aversion.wrapping_add(1);
@@ -393,8 +424,7 @@ impl Tree {
         if parent.stat.ephemeral_owner != 0 {
             return Err(ErrorCode::NoChildrenForEphemerals);
         }
-        undo.push((parent_path.clone(), Some(parent.clone())));
-        undo.push((path.clone(), None));
+        undo.push(Step::Created { path: path.clone(), parent: parent.stat });
         let parent = self.nodes.get_mut(&parent_path).expect("found above");
         parent.children.insert(name_of(&path).to_owned());
         parent.stat.cversion = parent.stat.cversion.wrapping_add(1);
@@ -413,10 +443,8 @@ impl Tree {
         assert!(node.children.is_empty(), "only leaves are removed");
         let (version, owner) = (node.stat.version, node.stat.ephemeral_owner);
         self.disown(owner, path);
-        let parent_path = parent_of(path);
-        let parent = self.nodes.get_mut(parent_path).expect("a znode has a parent");
-        undo.push((path.to_owned(), Some(node)));
-        undo.push((parent_path.to_owned(), Some(parent.clone())));
+        let parent = self.parent_mut(path);
+        undo.push(Step::Removed { path: path.to_owned(), node, parent: parent.stat });
         assert!(parent.children.remove(name_of(path)), "a parent knows its children");
         parent.stat.pzxid = zxid.0;
         changes.push(Change { path: path.to_owned(), kind: ZnodeChange::Deleted, version, owner });

@@ -422,7 +422,7 @@ impl Member {
                 }
                 // It asks and does not listen. Its session lives on until it expires.
                 self.server.on_closed(connection);
-                self.outboxes.remove(&connection).expect("just found").abort();
+                self.outboxes.remove(&connection).expect("just found").cut();
             }
             server::Effect::Close(connection) => drop(self.outboxes.remove(&connection)),
             server::Effect::Submit { tag, session, action } => match self.zab.leader_link() {

@@ -171,13 +171,14 @@ fn a_failed_multi_leaves_no_trace_but_its_zxid() {
                 set("/a", 0),
                 set("/a", 1),
                 delete("/a/old", -1),
+                create("/a/old", CreateMode::Persistent),
                 create("/a/new/er", CreateMode::Persistent),
             ],
             Credentials::default(),
         ),
     );
     let error = ErrorCode::NoChildrenForEphemerals;
-    assert_eq!(applied, Applied { result: Err(Failure { index: 4, error }), changes: vec![] });
+    assert_eq!(applied, Applied { result: Err(Failure { index: 5, error }), changes: vec![] });
     let after = Tree { last_zxid: before.last_zxid, ..world.tree.clone() };
     assert_eq!(after, before);
     assert!(world.tree.last_zxid > before.last_zxid);
